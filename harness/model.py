@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The shared definitions: what is asked for, what was read, what is kept.
+
+All are frozen. They are also the schema of the saved files: ``harness.store`` encodes
+and decodes them with msgspec, and the published JSON Schema is generated from them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+"""Version of ``manifest.json`` and ``records.jsonl``; history in ``harness/store/schema.py``."""
+
+
+class Status(StrEnum):
+    """Whether a reading can be believed. Only ``ok`` and ``scaled`` carry a value."""
+
+    OK = "ok"
+    SCALED = "scaled"  # multiplexed: extrapolated from part of the time
+    NOT_SUPPORTED = "not_supported"  # the machine, kernel or QEMU has no such thing
+    NOT_COUNTED = "not_counted"  # it exists, but nothing was counted
+    FAILED = "failed"  # it should have been read and could not be
+
+
+class Source(StrEnum):
+    """Where a reading comes from. Readings of different sources are never compared."""
+
+    MODEL = "model"  # the iTLB model in the QEMU plugin
+    PERF = "perf"  # perf stat in the guest
+    KERNEL = "kernel"  # files of the guest kernel: /proc, debugfs, bpf(2)
+    WORKLOAD = "workload"  # what the workload itself printed or timed
+    HOST = "host"  # wall time and the like, taken outside the guest
+
+
+class Mode(StrEnum):
+    """How the guest is executed."""
+
+    EXACT = "exact"  # TCG, one host thread, icount: a pure function of its inputs
+    FAST = "fast"  # TCG, one host thread per vCPU
+    KVM = "kvm"  # hardware virtualisation
+
+
+class Counters(StrEnum):
+    """Which iTLB counters a trial collects."""
+
+    MODEL = "model"
+    PERF = "perf"
+    BOTH = "both"
+    NONE = "none"  # facts only; used to measure the model's own overhead
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One value with all that is needed to believe it.
+
+    ``value`` is None exactly when ``status`` is neither ok nor scaled; then ``reason``
+    says why. ``labels`` tell readings of one name apart (origin, phase, at, window,
+    instance ...).
+    """
+
+    name: str
+    value: int | float | None
+    unit: str
+    source: Source
+    status: Status = Status.OK
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        has_value = self.status in (Status.OK, Status.SCALED)
+        if has_value != (self.value is not None):
+            raise ValueError(f"reading {self.name}: status {self.status} with value {self.value}")
+
+    @property
+    def key(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        """What identifies the reading within one trial: name, source, labels."""
+        return (self.name, str(self.source), tuple(sorted(self.labels.items())))
+
+
+def unknown(
+    name: str,
+    unit: str,
+    source: Source,
+    status: Status,
+    reason: str,
+    labels: Mapping[str, str] | None = None,
+) -> Reading:
+    """A reading without a value; ``reason`` says why there is none."""
+    return Reading(
+        name=name,
+        value=None,
+        unit=unit,
+        source=source,
+        status=status,
+        labels=labels or {},
+        reason=reason,
+    )
+
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantSpec:
+    """A kernel build: ``configs/variants/<name>.toml``."""
+
+    name: str
+    title: str  # a few words for tables
+    role: str  # why it is compared
+    series: tuple[str, ...] = ()  # folders below configs/patches, applied in order
+    kconfig: tuple[str, ...] = ("base.config",)  # fragments below configs/kconfig, on tinyconfig
+    base: str = "linux-source-6.1"  # Debian package of the base source
+    baseline: bool = False  # ratios are taken against this variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadSpec:
+    """A workload: ``<folder>/workload.toml``."""
+
+    name: str
+    question: str  # the question it answers, one sentence
+    module: str  # Python file in the folder with the class Workload
+    layers: tuple[str, ...] = ()  # guest image layers beside the base: "bcc"
+    params: Mapping[str, Scalar] = field(default_factory=dict)  # defaults of its parameters
+    operation: str = "operation"  # what one of its operations is
+    watch: str = ""  # kernel symbol executed once per operation; empty: none
+    memory_mib: int = 2048  # guest memory it needs
+    timeout_s: float = 900.0  # wall time of one trial before it counts as hung
+    files: tuple[str, ...] = ()  # kernel artefacts that it needs in the guest: "bench"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteSpec:
+    """A set of trials: ``configs/suites/<name>.toml``."""
+
+    name: str
+    title: str
+    workloads: tuple[str, ...]
+    seeds: tuple[int, ...]
+    pti: tuple[str, ...] = ("on", "off")  # "on" boots pti=on, "off" boots nopti
+    mode: Mode = Mode.EXACT
+    smp: int = 1
+    counters: Counters | str = "auto"
+    profile: str = "skylake-sp"
+    pcid: str = "tagged"  # PCID policy of the model: tagged | flush
+    params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One boot of one kernel with one workload. Equal specs give equal exact trials."""
+
+    variant: str
+    workload: str
+    seed: int
+    pti: str  # "on" | "off"
+    mode: Mode
+    smp: int
+    counters: Counters
+    profile: str
+    pcid: str
+    memory_mib: int
+    params: Mapping[str, Scalar]
+    repeat: int = 0  # tells apart trials that are equal on purpose
+
+    @property
+    def id(self) -> str:
+        """Name of the trial in its run, also the folder of its raw output."""
+        tail = f"-r{self.repeat}" if self.repeat else ""
+        return f"{self.workload}-{self.variant}-pti{self.pti}-s{self.seed}{tail}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Dynamic text that caused misses: one named program or module, one window."""
+
+    name: str
+    origin: str
+    stlb_hits: int
+    walks_4k: int
+    walks_2m_4m: int
+    walks_1g: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a trial has no result."""
+
+    kind: str  # panic | oops | hang | lost | early_exit | agent | workload | self_check | protocol
+    message: str
+    console_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A line of ``records.jsonl``."""
+
+    schema: int
+    trial: str  # TrialSpec.id
+    spec: TrialSpec
+    status: TrialStatus
+    readings: tuple[Reading, ...] = ()
+    windows: Mapping[str, str] = field(default_factory=dict)  # window number -> label
+    sites: tuple[Site, ...] = ()  # top dynamic text by misses
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
+    started: str = ""  # UTC, ISO 8601
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelIdentity:
+    """What was booted, by content."""
+
+    name: str  # variant or file name
+    image_sha256: str
+    config_sha256: str = ""
+    series_sha256: str = ""
+    base: str = ""  # version of the base source, e.g. "6.1.192"
+    base_sha256: str = ""
+    compiler: str = ""
+    release: str = ""  # uname -r as the image says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """``manifest.json``: the provenance of a run, written before its first trial."""
+
+    schema: int
+    run: str
+    created: str  # UTC, ISO 8601
+    suite: str
+    program_version: str
+    program_commit: str  # git describe of the checkout, "" outside one
+    baseline: str  # variant that ratios are taken against
+    kernels: tuple[KernelIdentity, ...]
+    trials: tuple[TrialSpec, ...]
+    image_sha256: Mapping[str, str]  # layer -> hash
+    plugin_sha256: str
+    bench_sha256: str
+    profile_sha256: str
+    workload_sha256: Mapping[str, str]
+    qemu_version: str
+    counters_reason: str  # why auto chose what it chose
+    host: Mapping[str, str]
+    command: tuple[str, ...] = ()
