@@ -119,6 +119,7 @@ class VariantSpec:
     kconfig: tuple[str, ...] = ("base.config",)  # fragments below configs/kconfig, on tinyconfig
     base: str = "linux-source-6.1"  # Debian package of the base source
     baseline: bool = False  # ratios are taken against this variant
+    order: int = 0  # place in tables, after the baseline
 
 
 @dataclass(frozen=True, kw_only=True)

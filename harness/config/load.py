@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""TOML files to the definitions in ``harness.model``; errors carry the dotted path."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.errors import UserError
+from harness.model import SuiteSpec, VariantSpec, WorkloadSpec
+from harness.paths import CONFIGS, WORKLOADS
+
+Spec = TypeVar("Spec", VariantSpec, SuiteSpec, WorkloadSpec)
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(known) or 'none'}"
+
+
+def parse(text: str, cls: type[Spec], where: str) -> Spec:
+    """One definition from TOML ``text``; ``where`` names the file in errors.
+
+    Raises UserError naming the file, the dotted path and the value.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not TOML: {error}", "correct the line it names") from error
+    fields = {f.name for f in dataclasses.fields(cls)}
+    for key in raw:
+        if key not in fields:
+            raise UserError(f"{where}: unknown key {key!r}", _closest(key, fields))
+    try:
+        return msgspec.convert(raw, cls)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {error}", "correct the value") from error
+
+
+def _load(path: Path, cls: type[Spec]) -> Spec:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})", "give a readable TOML file") from error
+    spec = parse(text, cls, str(path))
+    named = path.parent.name if cls is WorkloadSpec else path.stem
+    if spec.name != named:
+        raise UserError(f"{path}: name is {spec.name!r}", f"it must be {named!r}, as the path says")
+    return spec
+
+
+def variants(root: Path = CONFIGS) -> dict[str, VariantSpec]:
+    """All kernel variants by name, the baseline first."""
+    found = [_load(path, VariantSpec) for path in sorted((root / "variants").glob("*.toml"))]
+    return {v.name: v for v in sorted(found, key=lambda v: (not v.baseline, v.order, v.name))}
+
+
+def suites(root: Path = CONFIGS) -> dict[str, SuiteSpec]:
+    """All suites by name."""
+    return {p.stem: _load(p, SuiteSpec) for p in sorted((root / "suites").glob("*.toml"))}
+
+
+def workload_folders(root: Path = WORKLOADS) -> dict[str, Path]:
+    """Folders of the workloads that come with the program, by name."""
+    return {p.parent.name: p.parent for p in sorted(root.glob("*/workload.toml"))}
+
+
+def workload(name: str, root: Path = WORKLOADS) -> tuple[WorkloadSpec, Path]:
+    """A workload and its folder, by name or by the path of a folder of the user's own.
+
+    Raises UserError when there is none.
+    """
+    known = workload_folders(root)
+    if name in known:
+        return _load(known[name] / "workload.toml", WorkloadSpec), known[name]
+    folder = Path(name)
+    if (folder / "workload.toml").is_file():
+        folder = folder.resolve()
+        return _load(folder / "workload.toml", WorkloadSpec), folder
+    if folder.is_dir():
+        raise UserError(f"{name}: no workload.toml in that folder", "see CONTRIBUTING.md")
+    raise UserError(f"no workload {name!r}", _closest(name, known))
+
+
+def suite(name: str, root: Path = CONFIGS) -> SuiteSpec:
+    """The suite ``name``; raises UserError when there is none."""
+    known = suites(root)
+    if name not in known:
+        raise UserError(f"no suite {name!r}", _closest(name, known))
+    return known[name]

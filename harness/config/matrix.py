@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The trial matrix: which trials a run makes, and in which order."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from harness.errors import UserError
+from harness.model import Counters, Scalar, SuiteSpec, TrialSpec, WorkloadSpec
+
+
+def trials(
+    suite: SuiteSpec,
+    variants: Sequence[str],
+    workloads: Sequence[WorkloadSpec],
+    counters: Counters,
+    params: Mapping[str, Scalar],
+) -> tuple[TrialSpec, ...]:
+    """All trials of ``suite`` on ``variants``.
+
+    Interleaved, so that an interrupted run has every build at some seeds rather than one
+    build at all: seed by seed, within a seed the builds in an order shuffled by the seed.
+    ``params`` overrides the suite's, which override the workload's defaults.
+    Raises UserError for a parameter that the workload does not have.
+    """
+    out: list[TrialSpec] = []
+    for seed in suite.seeds:
+        order = list(variants)
+        random.Random(seed).shuffle(order)
+        for workload in workloads:
+            merged = merge_params(workload, suite.params.get(workload.name, {}), params)
+            for pti in suite.pti:
+                out += [
+                    TrialSpec(
+                        variant=variant,
+                        workload=workload.name,
+                        seed=seed,
+                        pti=pti,
+                        mode=suite.mode,
+                        smp=suite.smp,
+                        counters=counters,
+                        profile=suite.profile,
+                        pcid=suite.pcid,
+                        memory_mib=workload.memory_mib,
+                        params=merged,
+                    )
+                    for variant in order
+                ]
+    return tuple(out)
+
+
+def merge_params(workload: WorkloadSpec, *overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The workload's parameters with ``overrides`` laid over them in turn.
+
+    Raises UserError for a key the workload lacks or a value of another type.
+    """
+    merged = dict(workload.params)
+    for layer in overrides:
+        for key, value in layer.items():
+            if key not in merged:
+                raise UserError(
+                    f"workload {workload.name} has no parameter {key!r}",
+                    f"it has: {', '.join(merged) or 'none'}",
+                )
+            default = merged[key]
+            if isinstance(default, float) and isinstance(value, int):
+                value = float(value)
+            if type(value) is not type(default):
+                raise UserError(
+                    f"workload {workload.name}: parameter {key}={value!r}",
+                    f"it takes a {type(default).__name__}, like {default!r}",
+                )
+            merged[key] = value
+    return merged

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The QEMU command line and the kernel's, from pure functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.model import Mode
+
+QEMU = "qemu-system-x86_64"
+
+RTC_BASE = "2026-01-01T00:00:00"
+"""The guest's clock at power-on: fixed, since file times and random seeds follow from it."""
+
+CPU_TCG = "max,la57=off"
+"""4-level paging: what the parts of the reference figures have. `max` turns LA57 on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmRequest:
+    """One boot. ``console`` and ``channel`` are files that QEMU writes (ttyS0, ttyS1)."""
+
+    kernel: Path
+    initrd: Path
+    mode: Mode
+    smp: int
+    memory_mib: int
+    seed: int
+    pti: str  # "on" | "off"
+    console: Path
+    channel: Path
+    plugin: str | None = None  # argument of -plugin
+    append: tuple[str, ...] = ()  # more words for the kernel's command line
+    interactive: bool = False  # ttyS0 on the terminal instead of in the console file
+    kaslr: bool = False
+
+
+def kernel_command_line(request: VmRequest) -> str:
+    """The words the guest kernel is booted with.
+
+    An oops panics and a panic ends the guest at once (with -no-reboot), so that neither
+    is ever waited for. Address randomisation is off: the seed alone moves the layout.
+    """
+    words = ["console=ttyS0", "panic=-1", "oops=panic", "nmi_watchdog=0"]
+    words += [] if request.kaslr else ["nokaslr"]
+    words += ["norandmaps", "pti=on" if request.pti == "on" else "nopti"]
+    return " ".join([*words, *request.append])
+
+
+def qemu_argv(request: VmRequest) -> list[str]:
+    """The QEMU command line. No disk, no network, no host folder; nothing is sent in."""
+    return [
+        QEMU,
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-machine",
+        "q35",
+        *_cpu(request),
+        "-smp",
+        str(request.smp),
+        "-m",
+        str(request.memory_mib),
+        "-seed",
+        str(request.seed),
+        "-kernel",
+        str(request.kernel),
+        "-initrd",
+        str(request.initrd),
+        "-append",
+        kernel_command_line(request),
+        *_serial(request),
+        *(["-plugin", request.plugin] if request.plugin else []),
+    ]
+
+
+def _cpu(request: VmRequest) -> Sequence[str]:
+    clock = ["-rtc", f"clock=vm,base={RTC_BASE}"]
+    if request.mode is Mode.EXACT:
+        return [
+            "-accel",
+            "tcg,thread=single",
+            "-icount",
+            "shift=0,sleep=off",
+            *clock,
+            "-cpu",
+            CPU_TCG,
+        ]
+    if request.mode is Mode.FAST:
+        return ["-accel", "tcg,thread=multi", *clock, "-cpu", CPU_TCG]
+    return ["-accel", "kvm", "-cpu", "host,pmu=on"]
+
+
+def _serial(request: VmRequest) -> Sequence[str]:
+    console = "mon:stdio" if request.interactive else f"file:{request.console}"
+    return ["-serial", console, "-serial", f"file:{request.channel}"]

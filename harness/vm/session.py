@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot from start to end: run QEMU, follow its two files, stop it in time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import proc
+from harness.vm.argv import VmRequest, qemu_argv
+
+POLL_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmResult:
+    """How QEMU ended. ``stopped`` is empty if it ended by itself, else why we ended it."""
+
+    returncode: int | None
+    stopped: str
+    stderr: str
+    seconds: float  # wall time
+
+
+Watcher = Callable[[bytes], str | None]
+"""Gets what a file grew by; a text it returns is the reason to stop the guest."""
+
+
+class _Follower:
+    """Reads what a growing file has gained since the last look."""
+
+    def __init__(self, path: Path, watch: Watcher) -> None:
+        self._path = path
+        self._watch = watch
+        self._offset = 0
+
+    def look(self) -> str | None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                grown = file.read()
+        except FileNotFoundError:
+            return None
+        self._offset += len(grown)
+        return self._watch(grown) if grown else None
+
+
+def _ignore(_: bytes) -> None:
+    return None
+
+
+def boot(
+    request: VmRequest,
+    *,
+    timeout_s: float,
+    on_console: Watcher = _ignore,
+    on_channel: Watcher = _ignore,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> VmResult:
+    """Boot ``request`` and wait until QEMU ends, for at most ``timeout_s`` of wall time.
+
+    The watchers see the console's and the channel's bytes as they appear and may end the
+    guest early; ``should_stop`` is asked several times a second (interruption).
+    Raises PrerequisiteError when QEMU is not installed.
+    """
+    began = time.monotonic()
+    followers = [
+        _Follower(request.console, on_console),
+        _Follower(request.channel, on_channel),
+    ]
+    errors = request.console.with_suffix(".qemu-stderr")
+    stopped = ""
+    with errors.open("wb") as stderr, proc.start(qemu_argv(request), stderr=stderr) as qemu:
+        while True:
+            ended = qemu.wait(POLL_S) is not None
+            for follower in followers:
+                stopped = stopped or follower.look() or ""
+            if ended:
+                break
+            if time.monotonic() - began > timeout_s:
+                stopped = stopped or f"no end after {timeout_s:g} s of wall time"
+            if should_stop():
+                stopped = stopped or "interrupted"
+            if stopped:
+                break
+        returncode = qemu.poll()
+    return VmResult(
+        returncode=returncode,
+        stopped="" if returncode is not None else stopped,
+        stderr=errors.read_text(errors="replace"),
+        seconds=time.monotonic() - began,
+    )
