@@ -44,6 +44,7 @@ class Mode(StrEnum):
 class Counters(StrEnum):
     """Which iTLB counters a trial collects."""
 
+    AUTO = "auto"  # perf where it truly works, else model; never in a trial's spec
     MODEL = "model"
     PERF = "perf"
     BOTH = "both"
@@ -149,7 +150,7 @@ class SuiteSpec:
     pti: tuple[str, ...] = ("on", "off")  # "on" boots pti=on, "off" boots nopti
     mode: Mode = Mode.EXACT
     smp: int = 1
-    counters: Counters | str = "auto"
+    counters: Counters = Counters.AUTO
     profile: str = "skylake-sp"
     pcid: str = "tagged"  # PCID policy of the model: tagged | flush
     params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -176,7 +177,7 @@ def run(
     out, err = b"", b""
     try:
         if merged:
-            out = _pump(popen, log, on_line, began, timeout)
+            out = _pump(popen, log, on_line, timeout)
         else:
             out, err = popen.communicate(input.encode() if input is not None else None, timeout)
     except subprocess.TimeoutExpired:
@@ -201,11 +202,20 @@ def _pump(
     popen: "subprocess.Popen[bytes]",
     log: Path | None,
     on_line: Callable[[str], None] | None,
-    began: float,
     timeout: float | None,
 ) -> bytes:
     assert popen.stdout is not None
     lines: list[bytes] = []
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        Process((), popen).stop()
+
+    timer = threading.Timer(timeout, expire) if timeout is not None else None
+    if timer:
+        timer.daemon = True
+        timer.start()
     sink = log.open("ab") if log else None
     try:
         for line in popen.stdout:
@@ -215,13 +225,15 @@ def _pump(
                 sink.flush()
             if on_line:
                 on_line(line.decode(errors="replace").rstrip("\n"))
-            if timeout is not None and time.monotonic() - began > timeout:
-                raise subprocess.TimeoutExpired(popen.args, timeout)
+        popen.wait()
     finally:
+        if timer:
+            timer.cancel()
         if sink:
             sink.close()
-    left = None if timeout is None else max(0.1, timeout - (time.monotonic() - began))
-    popen.wait(left)
+    if expired.is_set():
+        assert timeout is not None
+        raise subprocess.TimeoutExpired(popen.args, timeout)
     return b"".join(lines)
 
 

@@ -17,9 +17,9 @@ PROBE_EXIT_STATUS = (_EXIT_VALUE << 1) | 1
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """Whether KVM runs a guest; ``reason`` says how that was found out."""
+    """Whether it runs a guest; ``reason`` says how that was found out."""
 
-    kvm: bool
+    works: bool
     reason: str
 
 
@@ -45,7 +45,7 @@ def probe_argv(disk: Path, accel: str, cpu: str) -> list[str]:
 def probe_kvm(device: Path = Path("/dev/kvm")) -> Accelerator:
     """Boot the probe under KVM with the CPU that a measurement would use."""
     if not device.exists():
-        return Accelerator(kvm=False, reason=f"{device} does not exist")
+        return Accelerator(works=False, reason=f"{device} does not exist")
     with tempfile.TemporaryDirectory(prefix="execmem-bench-") as folder:
         disk = Path(folder) / "probe.img"
         disk.write_bytes(probe_sector())
@@ -58,12 +58,12 @@ def judge_probe(disk: Path, accel: str = "kvm", cpu: str = "host") -> Accelerato
         done = proc.run(probe_argv(disk, accel, cpu), timeout=PROBE_TIMEOUT_S, check=False)
     except proc.CommandError:
         return Accelerator(
-            kvm=False, reason=f"a {accel} guest ran no boot sector in {PROBE_TIMEOUT_S:g} s"
+            works=False, reason=f"a {accel} guest ran no boot sector in {PROBE_TIMEOUT_S:g} s"
         )
     if done.returncode == PROBE_EXIT_STATUS:
-        return Accelerator(kvm=True, reason=f"a {accel} guest ran the probe's boot sector")
+        return Accelerator(works=True, reason=f"a {accel} guest ran the probe's boot sector")
     said = proc.tail(done.stderr, 1)
     return Accelerator(
-        kvm=False,
+        works=False,
         reason=f"a {accel} guest ended with {done.returncode}" + (f": {said}" if said else ""),
     )

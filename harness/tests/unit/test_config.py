@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.config import load, matrix, options
+from harness.errors import UserError
+from harness.model import Counters, SuiteSpec, WorkloadSpec
+
+WORKLOAD = WorkloadSpec(
+    name="w", question="q?", module="w.py", params={"n": 4, "rate": 1.5, "place": "none"}
+)
+SUITE = SuiteSpec(name="s", title="t", workloads=("w",), seeds=(1, 2), params={"w": {"n": 8}})
+
+
+def test_every_shipped_definition_loads() -> None:
+    assert any(v.baseline for v in load.variants().values())
+    for suite in load.suites().values():
+        for name in suite.workloads:
+            workload, _ = load.workload(name)
+            matrix.merge_params(workload, suite.params.get(name, {}))
+    assert "quick" in load.suites()
+
+
+def test_unknown_key_names_file_key_and_nearest() -> None:
+    with pytest.raises(UserError, match=r"f.toml: unknown key 'serie'.*did you mean 'series'"):
+        load.parse('name = "a"\nserie = []\n', load.VariantSpec, "f.toml")
+
+
+def test_wrong_type_gives_dotted_path() -> None:
+    text = 'name = "a"\ntitle = "t"\nworkloads = ["w"]\nseeds = [1, "two"]\n'
+    with pytest.raises(UserError, match=r"Expected `int`, got `str` - at `\$.seeds\[1\]`"):
+        load.parse(text, load.SuiteSpec, "f.toml")
+
+
+def test_not_toml() -> None:
+    with pytest.raises(UserError, match="f.toml: not TOML"):
+        load.parse("name = ", load.SuiteSpec, "f.toml")
+
+
+def test_name_must_agree_with_path(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "workload.toml").write_text('name = "other"\nquestion = "q"\nmodule = "m.py"\n')
+    with pytest.raises(UserError, match="it must be 'mine'"):
+        load.workload(str(folder))
+
+
+def test_unknown_workload_lists_the_known() -> None:
+    with pytest.raises(UserError, match="did you mean 'trig-kprobe'"):
+        load.workload("trig-kprob")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1", (1,)), ("3", (1, 2, 3)), ("4,7", (4, 7)), ("4,", (4,)), ("5-7", (5, 6, 7))],
+)
+def test_seeds(text: str, expected: tuple[int, ...]) -> None:
+    assert options.seeds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "x", "1,1", "3-1", "-2", "1-2-3", "99999999999,"])
+def test_bad_seeds(text: str) -> None:
+    with pytest.raises(UserError, match="--seeds"):
+        options.seeds(text)
+
+
+@given(st.text(max_size=12))
+def test_seeds_never_crash(text: str) -> None:
+    if text.strip().isdigit() and int(text) > 10_000:
+        return
+    try:
+        assert options.seeds(text)
+    except UserError:
+        pass
+
+
+def test_params_typed() -> None:
+    assert options.params(("a=1", "b=2.5", "c=true", "d=x=y")) == {
+        "a": 1,
+        "b": 2.5,
+        "c": True,
+        "d": "x=y",
+    }
+    with pytest.raises(UserError, match="KEY=VALUE"):
+        options.params(("novalue",))
+
+
+def test_matrix_interleaves_and_merges() -> None:
+    made = matrix.trials(SUITE, ["a", "b"], [WORKLOAD], Counters.MODEL, {"rate": 2})
+    assert len(made) == 2 * 2 * 2
+    assert [t.seed for t in made] == [1] * 4 + [2] * 4
+    assert {t.variant for t in made[:4]} == {"a", "b"}
+    assert made[0].params == {"n": 8, "rate": 2.0, "place": "none"}
+    assert len({t.id for t in made}) == len(made)
+    assert made == matrix.trials(SUITE, ["a", "b"], [WORKLOAD], Counters.MODEL, {"rate": 2})
+
+
+def test_params_refused() -> None:
+    with pytest.raises(UserError, match="no parameter 'm'.*it has: n, rate, place"):
+        matrix.merge_params(WORKLOAD, {"m": 1})
+    with pytest.raises(UserError, match="n='x'.*takes a int"):
+        matrix.merge_params(WORKLOAD, {"n": "x"})
+    with pytest.raises(UserError, match="n=True"):
+        matrix.merge_params(WORKLOAD, {"n": True})

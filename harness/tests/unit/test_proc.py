@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.errors import PrerequisiteError
+
+
+def test_output_and_time() -> None:
+    done = proc.run([sys.executable, "-c", "print('out')"])
+    assert (done.stdout, done.returncode) == ("out\n", 0)
+    assert done.seconds > 0
+
+
+def test_failure_names_command_status_and_output() -> None:
+    with pytest.raises(proc.CommandError, match="ended with 3") as caught:
+        proc.run([sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"])
+    assert "why" in caught.value.output
+
+
+def test_log_has_both_streams_and_lines_arrive(tmp_path: Path) -> None:
+    seen: list[str] = []
+    code = "import sys; print('a', flush=True); print('b', file=sys.stderr)"
+    proc.run([sys.executable, "-c", code], log=tmp_path / "log", on_line=seen.append)
+    assert (tmp_path / "log").read_text() == "a\nb\n"
+    assert seen == ["a", "b"]
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_timeout_kills_the_whole_group(tmp_path: Path, logged: bool) -> None:
+    marker = tmp_path / "grandchild"
+    later = f"import time; time.sleep(2); open({str(marker)!r}, 'w')"
+    code = (
+        "import subprocess, sys, time;"
+        "subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(30)"
+    )
+    began = time.monotonic()
+    with pytest.raises(proc.CommandError, match="no end after 0.5 s"):
+        proc.run(
+            [sys.executable, "-c", code, later],
+            timeout=0.5,
+            log=tmp_path / "log" if logged else None,
+        )
+    assert time.monotonic() - began < 10
+    time.sleep(2)
+    assert not marker.exists()
+
+
+def test_missing_program() -> None:
+    with pytest.raises(PrerequisiteError, match="no-such-program is not installed"):
+        proc.run(["no-such-program"])
+
+
+def test_background_is_stopped() -> None:
+    with proc.start([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        assert process.poll() is None
+    assert process.poll() is not None
