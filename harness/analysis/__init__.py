@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""Statistics and comparison of saved runs; pure, from the records alone."""
+
+from harness.analysis.compare import Comparison, compare
+
+__all__ = ["Comparison", "compare"]

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which runs may be compared: what must agree, and the refusal that names what does not."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import UserError
+from harness.model import Counters, Manifest, Mode, Scalar, TrialSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is equal for all builds of one table."""
+
+    workload: str
+    pti: str
+    mode: Mode
+    smp: int
+    counters: Counters
+    profile: str
+    pcid: str
+    memory_mib: int
+    params: tuple[tuple[str, Scalar], ...]
+
+    @classmethod
+    def of(cls, spec: TrialSpec) -> "Settings":
+        """The settings of ``spec``: all of it but variant, seed and repeat."""
+        return cls(
+            workload=spec.workload,
+            pti=spec.pti,
+            mode=spec.mode,
+            smp=spec.smp,
+            counters=spec.counters,
+            profile=spec.profile,
+            pcid=spec.pcid,
+            memory_mib=spec.memory_mib,
+            params=tuple(sorted(spec.params.items())),
+        )
+
+
+SETTING_KEYS = ("pti", "mode", "smp", "counters", "profile", "pcid", "memory_mib", "params")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """A key that must agree and does not."""
+
+    key: str
+    left: str
+    right: str
+    left_where: str
+    right_where: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} is {self.left!r} in {self.left_where} "
+            f"and {self.right!r} in {self.right_where}"
+        )
+
+
+def _models(manifest: Manifest) -> bool:
+    return any(t.counters in (Counters.MODEL, Counters.BOTH) for t in manifest.trials)
+
+
+def _timed(manifest: Manifest) -> bool:
+    return any(t.mode is not Mode.EXACT for t in manifest.trials)
+
+
+def _always(_: Manifest) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A value of the manifest that must agree where both runs know it."""
+
+    name: str
+    value: Callable[[Manifest], str]
+    applies: Callable[[Manifest], bool] = _always
+
+
+KEYS: tuple[Key, ...] = (
+    Key(name="program_version (major)", value=lambda m: m.program_version.partition(".")[0]),
+    Key(name="qemu_version", value=lambda m: m.qemu_version),
+    Key(name="plugin_sha256", value=lambda m: m.plugin_sha256, applies=_models),
+    Key(name="profile_sha256", value=lambda m: m.profile_sha256, applies=_models),
+    Key(name="bench_sha256", value=lambda m: m.bench_sha256),
+    Key(name="host.cpu", value=lambda m: m.host.get("cpu", ""), applies=_timed),
+)
+"""Values that must agree between runs; "" is not known and is not compared."""
+
+KERNEL_KEYS = ("base_sha256", "compiler", "config_sha256")
+"""Values that must agree between all kernels compared; "" is not known."""
+
+
+def mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
+    """What differs between two runs and must not, in the order in which it matters."""
+
+    def differ(key: str, ours: str, theirs: str) -> Iterable[Mismatch]:
+        if ours and theirs and ours != theirs:
+            yield Mismatch(
+                key=key, left=ours, right=theirs, left_where=left.run, right_where=right.run
+            )
+
+    found: list[Mismatch] = []
+    for key in KEYS:
+        if key.applies(left) and key.applies(right):
+            found += differ(key.name, key.value(left), key.value(right))
+    for name in sorted(left.image_sha256.keys() & right.image_sha256.keys()):
+        found += differ(f"image_sha256.{name}", left.image_sha256[name], right.image_sha256[name])
+    for name in sorted(left.workload_sha256.keys() & right.workload_sha256.keys()):
+        found += differ(
+            f"workload_sha256.{name}", left.workload_sha256[name], right.workload_sha256[name]
+        )
+    return (*found, *kernel_mismatches([left, right]), *setting_mismatches(left, right))
+
+
+def kernel_mismatches(manifests: Sequence[Manifest]) -> tuple[Mismatch, ...]:
+    """Kernels of ``manifests`` that differ from the first one in more than the patches."""
+    kernels = [(m.run, kernel) for m in manifests for kernel in m.kernels]
+    found: dict[str, Mismatch] = {}
+    for key in KERNEL_KEYS:
+        known = [(run, k.name, str(getattr(k, key))) for run, k in kernels if getattr(k, key)]
+        for run, name, value in known[1:]:
+            first_run, first_name, first = known[0]
+            if value != first:
+                found.setdefault(
+                    key,
+                    Mismatch(
+                        key=f"kernels.{key}",
+                        left=first,
+                        right=value,
+                        left_where=f"{first_name} of {first_run}",
+                        right_where=f"{name} of {run}",
+                    ),
+                )
+    return tuple(found.values())
+
+
+def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
+    """Why two runs share no table; empty when they share one.
+
+    The nearest pair of settings is named, workload by workload.
+    """
+    ours = {Settings.of(t) for t in left.trials}
+    theirs = {Settings.of(t) for t in right.trials}
+    if ours & theirs or not ours or not theirs:
+        return ()
+
+    def mismatch(key: str, a: object, b: object) -> Mismatch:
+        return Mismatch(
+            key=f"trials.{key}",
+            left=_shown(a),
+            right=_shown(b),
+            left_where=left.run,
+            right_where=right.run,
+        )
+
+    pairs = [(a, b) for a in _sorted(ours) for b in _sorted(theirs) if a.workload == b.workload]
+    if not pairs:
+        names = [sorted({s.workload for s in side}) for side in (ours, theirs)]
+        return (mismatch("workload", *(", ".join(side) for side in names)),)
+    a, b = min(pairs, key=lambda pair: len(_differing(*pair)))
+    return tuple(mismatch(key, getattr(a, key), getattr(b, key)) for key in _differing(a, b))
+
+
+def _sorted(settings: Iterable[Settings]) -> list[Settings]:
+    return sorted(settings, key=repr)
+
+
+def _differing(a: Settings, b: Settings) -> list[str]:
+    return [key for key in SETTING_KEYS if getattr(a, key) != getattr(b, key)]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{key}={item}" for key, item in value)
+    return str(value)
+
+
+def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[str, ...]:
+    """Refuse runs that cannot be compared; what remains is returned as notes for the reader.
+
+    ``allow`` names keys that may differ (then they become notes). Kernels of a single run
+    that differ in compiler, configuration or base are noted, not refused: whoever made
+    that run chose them. Raises UserError naming the key and both values.
+    """
+    notes: list[str] = []
+    for other in manifests[1:]:
+        for found in mismatches(manifests[0], other):
+            if found.key not in allow:
+                raise UserError(
+                    f"runs cannot be compared: {found}",
+                    f"make them alike, or compare in spite of it with --allow '{found.key}'",
+                )
+            notes.append(f"compared in spite of it: {found}")
+    if len(manifests) == 1:
+        notes += [f"the kernels differ: {found}" for found in kernel_mismatches(manifests)]
+    return tuple(dict.fromkeys([*notes, *unchecked(manifests)]))
+
+
+def unchecked(manifests: Sequence[Manifest]) -> tuple[str, ...]:
+    """Notes on kernels whose origin is not known, so that nothing could be checked."""
+    names: Mapping[str, None] = dict.fromkeys(
+        kernel.name
+        for manifest in manifests
+        for kernel in manifest.kernels
+        if not kernel.base_sha256 and not kernel.config_sha256
+    )
+    return tuple(
+        f"kernel {name} was given as an image: base source, configuration and compiler not checked"
+        for name in names
+    )

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Readings made from the readings of one trial: sums, per second, per operation.
+
+An unknown among the parts makes the whole unknown, with the reason; nothing is made 0.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from harness.analysis.catalogue import OPERATIONS, ORIGIN_GROUPS, SECONDS
+from harness.model import Reading, Source, Status, unknown
+
+PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
+"""Which source's seconds and operations divide a reading whose own source has none."""
+
+
+def total(parts: Sequence[Reading], labels: Mapping[str, str]) -> Reading:
+    """The sum of ``parts`` (not empty, one name, unit and source) under ``labels``."""
+    first = parts[0]
+    bad = next((part for part in parts if part.value is None), None)
+    if bad is not None:
+        return replace(bad, labels=dict(labels))
+    scaled = any(part.status is Status.SCALED for part in parts)
+    return replace(
+        first,
+        value=sum(part.value for part in parts if part.value is not None),
+        status=Status.SCALED if scaled else Status.OK,
+        labels=dict(labels),
+        reason=next((part.reason for part in parts if part.status is Status.SCALED), ""),
+    )
+
+
+def sums(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+    """Origin groups (``ORIGIN_GROUPS``) and the sum over instances of each reading.
+
+    A sum that the trial reports by itself is not made again.
+    """
+    readings = tuple(readings)
+    reported = {reading.key for reading in readings}
+    groups: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
+    groups = defaultdict(list)
+    group_of = {origin: name for name, parts in ORIGIN_GROUPS.items() for origin in parts}
+    for reading in readings:
+        labels = dict(reading.labels)
+        if labels.get("origin") in group_of:
+            labels["origin"] = group_of[labels["origin"]]
+        elif "instance" in labels:
+            del labels["instance"]
+        else:
+            continue
+        groups[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
+    made = (total(parts, dict(key[2])) for key, parts in groups.items())
+    return tuple(reading for reading in made if reading.key not in reported)
+
+
+def window_of(reading: Reading, windows: Sequence[str]) -> str | None:
+    """The label of the window that ``reading`` counts in; None when it is of no window.
+
+    ``windows`` are the trial's measured windows: with a single one, readings with
+    ``phase=window`` belong to it.
+    """
+    label = reading.labels.get("window")
+    if label is not None:
+        return label
+    if reading.labels.get("phase") == "window" and len(windows) == 1:
+        return windows[0]
+    return None
+
+
+def denominators(readings: Iterable[Reading]) -> dict[tuple[str, str, Source], Reading]:
+    """Seconds and operations of a trial by (name, window label or "", source)."""
+    return {
+        (r.name, r.labels.get("window", ""), r.source): r
+        for r in readings
+        if r.name in (SECONDS, OPERATIONS) and set(r.labels) <= {"window"}
+    }
+
+
+def pick_source(
+    name: str,
+    window: str,
+    own: Source,
+    trials: Sequence[Mapping[tuple[str, str, Source], Reading]],
+) -> Source | None:
+    """The one source whose ``name`` divides readings of source ``own`` in all ``trials``.
+
+    The reading's own source first, then ``PREFERRED``; one that is known in every trial
+    before one that is known in some. None when no trial reports it.
+    """
+    order = [own, *(source for source in PREFERRED if source is not own)]
+    for enough in (all, any):
+        for source in order:
+            found = [trial.get((name, window, source)) for trial in trials]
+            if found and enough(r is not None and r.value is not None for r in found):
+                return source
+    return next(
+        (s for s in order if any((name, window, s) in trial for trial in trials)),
+        None,
+    )
+
+
+def divided(reading: Reading, by: Reading | None, per: str) -> Reading:
+    """``reading`` per unit of ``by``, its unit ``<unit>/<per>``.
+
+    Unknown when either is, and when ``by`` is 0: a rate over nothing is no rate.
+    """
+    unit = f"{reading.unit}/{per}"
+    if reading.value is None:
+        return replace(reading, unit=unit)
+    if by is None or by.value is None:
+        why = by.reason if by is not None else "not reported"
+        status = by.status if by is not None else Status.NOT_COUNTED
+        what = by.name if by is not None else per
+        return unknown(reading.name, unit, reading.source, status, f"{what}: {why}", reading.labels)
+    if by.value == 0:
+        return unknown(
+            reading.name,
+            unit,
+            reading.source,
+            Status.NOT_COUNTED,
+            f"{by.name} is 0",
+            reading.labels,
+        )
+    scaled = Status.SCALED in (reading.status, by.status)
+    return replace(
+        reading,
+        value=reading.value / by.value,
+        unit=unit,
+        status=Status.SCALED if scaled else Status.OK,
+        reason=reading.reason or by.reason,
+    )
+
+
+def per_second(reading: Reading, seconds: Reading | None) -> Reading:
+    """``reading`` per second of its window; ``seconds`` is the window's length."""
+    return divided(reading, seconds, "s")
+
+
+def per_operation(reading: Reading, operations: Reading | None) -> Reading:
+    """``reading`` per operation of the workload in its window."""
+    return divided(reading, operations, "op")

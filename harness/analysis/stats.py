@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Statistics over seeds: summaries, and ratios to a baseline with exact intervals.
+
+The seed is the unit of replication. All functions are pure. Intervals hold 95 % and are
+tested by simulated coverage and against scipy's own routines.
+"""
+
+import functools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import scipy.stats  # type: ignore[import-untyped]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Values of one build over seeds, in the reading's unit."""
+
+    n: int
+    median: float
+    mean: float
+    low: float  # smallest
+    high: float  # largest
+    q1: float | None = None  # quartiles, from four values on
+    q3: float | None = None
+
+
+def summarise(values: Sequence[float]) -> Summary | None:
+    """Summary of ``values``; None when there are none."""
+    if not values:
+        return None
+    q1 = q3 = None
+    if len(values) >= 4:
+        q1, _, q3 = statistics.quantiles(values, n=4, method="inclusive")
+    return Summary(
+        n=len(values),
+        median=statistics.median(values),
+        mean=math.fsum(values) / len(values),
+        low=min(values),
+        high=max(values),
+        q1=q1,
+        q3=q3,
+    )
+
+
+class Verdict(StrEnum):
+    """What a ratio and its interval allow to say."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    NO_DIFFERENCE = "no_difference"  # the interval holds 1
+    ONE_SEED = "one_seed"  # a ratio without an interval
+    UNDEFINED = "undefined"  # no ratio
+
+
+class Method(StrEnum):
+    """How a ratio and its interval were made."""
+
+    PAIRED_LOG = "geometric mean of the ratios by seed, Student's t on their logarithms"
+    UNPAIRED_LOG = "ratio of geometric means, Welch's t on the logarithms, seeds not paired"
+    PAIRED_MEANS = "ratio of the means over the same seeds, Fieller's interval"
+    CONSTANT = "the same ratio at every seed"
+    ONE_SEED = "one seed"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A build against the baseline. ``value`` is None when there is none; see ``reason``."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0  # pairs of seeds, or the smaller number of seeds when not paired
+    method: Method = Method.NONE
+    reason: str = ""  # why there is no ratio, or no interval
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.value is None:
+            return Verdict.UNDEFINED
+        if self.low is None or self.high is None:
+            return Verdict.ONE_SEED if self.n == 1 else Verdict.UNDEFINED
+        if self.high < 1:
+            return Verdict.LOWER
+        if self.low > 1:
+            return Verdict.HIGHER
+        return Verdict.NO_DIFFERENCE
+
+
+def ratio(ours: Mapping[int, float], base: Mapping[int, float]) -> Ratio:
+    """Ratio of ``ours`` to ``base``, both seed -> value (not negative), with its interval.
+
+    Paired by seed where seeds match; seeds of one side only are left out then. Without a
+    common seed the two sides are compared unpaired. Zeros: see ``_paired``.
+    """
+    common = sorted(ours.keys() & base.keys())
+    if common:
+        return _paired([ours[s] for s in common], [base[s] for s in common])
+    if not ours or not base:
+        return Ratio(value=None, reason="no value" if not ours else "the baseline has no value")
+    return _unpaired(list(ours.values()), list(base.values()))
+
+
+def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
+    n = len(ours)
+    if not any(base):
+        both = "both are 0" if not any(ours) else "the baseline is 0"
+        return Ratio(value=None, n=n, reason=f"{both}: no ratio")
+    if n == 1:
+        return Ratio(
+            value=ours[0] / base[0], n=1, method=Method.ONE_SEED, reason="one seed: no interval"
+        )
+    if not any(ours):
+        return Ratio(value=0.0, low=0.0, high=0.0, n=n, method=Method.CONSTANT)
+    if not all(ours) or not all(base):
+        return _fieller(ours, base)
+    logs = [math.log(y / x) for y, x in zip(ours, base, strict=True)]
+    mean = math.fsum(logs) / n
+    half = _t(n - 1) * statistics.stdev(logs) / math.sqrt(n)
+    if half < 1e-12:
+        value = math.exp(mean)
+        return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
+    return Ratio(
+        value=math.exp(mean),
+        low=math.exp(mean - half),
+        high=math.exp(mean + half),
+        n=n,
+        method=Method.PAIRED_LOG,
+    )
+
+
+def _fieller(ours: Sequence[float], base: Sequence[float]) -> Ratio:
+    """Ratio of means, for pairs with zeros among them: logarithms do not exist there.
+
+    Fieller, Supplement to J. R. Stat. Soc. B 16 (1954): the ratios R for which
+    mean(ours - R base) is not told from 0. Not bounded when the baseline's own mean is
+    not told from 0; then there is a ratio and no interval.
+    """
+    n = len(ours)
+    y, x = math.fsum(ours) / n, math.fsum(base) / n
+    q = _t(n - 1) ** 2
+    syy = statistics.variance(ours) / n
+    sxx = statistics.variance(base) / n
+    sxy = statistics.covariance(ours, base) / n
+    a, b, c = x * x - q * sxx, x * y - q * sxy, y * y - q * syy
+    if a <= 0:
+        return Ratio(
+            value=y / x,
+            n=n,
+            method=Method.PAIRED_MEANS,
+            reason="no interval: the baseline varies around 0",
+        )
+    root = math.sqrt(max(0.0, b * b - a * c))
+    return Ratio(
+        value=y / x,
+        low=max(0.0, (b - root) / a),
+        high=(b + root) / a,
+        n=n,
+        method=Method.PAIRED_MEANS,
+    )
+
+
+def _unpaired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
+    n = min(len(ours), len(base))
+    if not any(base):
+        both = "both are 0" if not any(ours) else "the baseline is 0"
+        return Ratio(value=None, n=n, reason=f"{both}: no ratio")
+    if not all(ours) or not all(base):
+        return Ratio(
+            value=(math.fsum(ours) / len(ours)) / (math.fsum(base) / len(base)),
+            n=n,
+            method=Method.UNPAIRED_LOG,
+            reason="no interval: zeros among seeds that are not paired",
+        )
+    logs_y, logs_x = [math.log(v) for v in ours], [math.log(v) for v in base]
+    difference = math.fsum(logs_y) / len(logs_y) - math.fsum(logs_x) / len(logs_x)
+    if n == 1:
+        return Ratio(
+            value=math.exp(difference),
+            n=1,
+            method=Method.ONE_SEED,
+            reason="one seed: no interval",
+        )
+    vy = statistics.variance(logs_y) / len(logs_y)
+    vx = statistics.variance(logs_x) / len(logs_x)
+    if vy + vx < 1e-24:
+        value = math.exp(difference)
+        return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
+    freedom = (vy + vx) ** 2 / (vy**2 / (len(logs_y) - 1) + vx**2 / (len(logs_x) - 1))
+    half = _t(freedom) * math.sqrt(vy + vx)
+    return Ratio(
+        value=math.exp(difference),
+        low=math.exp(difference - half),
+        high=math.exp(difference + half),
+        n=n,
+        method=Method.UNPAIRED_LOG,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _t(freedom: float) -> float:
+    """Two-sided 95 % quantile of Student's t."""
+    return float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom))

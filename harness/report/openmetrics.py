@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run as OpenMetrics text, written by the Prometheus project's own client.
+
+Names: ``execmem_bench_<reading>_<unit>`` with base units (seconds, bytes). Every sample
+carries the trial's settings as labels and the time at which the trial began.
+
+Unknown readings have no sample under their own name; each has one in
+``execmem_bench_reading_unknown`` (value 1) with its status and reason, and
+``execmem_bench_trial_readings`` counts a trial's readings by status.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from harness.analysis.catalogue import metric
+from harness.model import Manifest, Reading, Status, TrialRecord, TrialStatus
+from harness.store.load import LoadedRun
+
+PREFIX = "execmem_bench"
+
+UNITS: dict[str, tuple[str, float]] = {
+    "s": ("seconds", 1),
+    "ms": ("seconds", 1e-3),
+    "us": ("seconds", 1e-6),
+    "ns": ("seconds", 1e-9),
+    "kB": ("bytes", 1024),
+    "byte": ("bytes", 1),
+    "bytes": ("bytes", 1),
+}
+"""Unit of a reading -> unit suffix and factor; others: their own name, made plural."""
+
+
+def render(run: LoadedRun) -> str:
+    """``run`` as OpenMetrics text; it ends in ``# EOF``."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Run(run))
+    return generate_latest(registry).decode()
+
+
+def unit_suffix(unit: str) -> tuple[str, float]:
+    """Suffix of the metric's name and the factor to the base unit.
+
+    >>> unit_suffix("kB"), unit_suffix("event"), unit_suffix("")
+    (('bytes', 1024), ('events', 1), ('', 1))
+    """
+    if unit in UNITS:
+        return UNITS[unit]
+    plain = re.sub(r"[^a-zA-Z0-9_]+", "_", unit.replace("/", "_per_")).strip("_")
+    if plain and "_per_" not in plain and not plain.endswith("s"):
+        plain += "s"
+    return plain, 1
+
+
+def metric_name(reading: str) -> str:
+    """A valid name for ``reading``: ``itlb.walks`` -> ``execmem_bench_itlb_walks``."""
+    return f"{PREFIX}_" + re.sub(r"[^a-zA-Z0-9_]+", "_", reading).strip("_")
+
+
+class _Run(Collector):
+    def __init__(self, run: LoadedRun) -> None:
+        self._run = run
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[tuple[str, str], Metric] = {}
+        manifest = self._run.manifest
+        yield _info(manifest)
+        ok = _gauge(f"{PREFIX}_trial_ok", "1 when the trial gave a result, 0 when it failed.", "")
+        wall = _gauge(f"{PREFIX}_trial_wall", "Wall time of the trial on the host.", "seconds")
+        counts = _gauge(f"{PREFIX}_trial_readings", "Readings of the trial by status.", "")
+        unknown = _gauge(
+            f"{PREFIX}_reading_unknown", "1 for each reading that has no value, with why.", ""
+        )
+        for record in self._run.records:
+            labels = trial_labels(manifest, record)
+            at = _timestamp(record.started)
+            _add(ok, labels, float(record.status is TrialStatus.OK), at)
+            _add(wall, labels, record.wall_seconds, at)
+            for status, count in Counter(r.status.value for r in record.readings).items():
+                _add(counts, {**labels, "status": status}, count, at)
+            for reading in record.readings:
+                _sample(families, unknown, labels, reading, at)
+        yield from (family for family in (ok, wall, counts, unknown) if family.samples)
+        yield from families.values()
+
+
+def _sample(
+    families: dict[tuple[str, str], Metric],
+    unknown: Metric,
+    trial: dict[str, str],
+    reading: Reading,
+    at: float | None,
+) -> None:
+    suffix, factor = unit_suffix(reading.unit)
+    name = metric_name(reading.name)
+    labels = {**trial, **_label_names(reading.labels, trial), "source": reading.source.value}
+    if reading.value is None:
+        why = {
+            "reading": reading.name,
+            "status": reading.status.value,
+            "reason": reading.reason,
+        }
+        _add(unknown, {**labels, **why}, 1, at)
+        return
+    if reading.status is Status.SCALED:
+        labels["status"] = reading.status.value
+    family = families.get((name, suffix))
+    if family is None:
+        known = metric(reading.name, reading.unit)
+        text = known.meaning or known.title
+        family = _gauge(name, f"{text[:1].upper()}{text[1:]}.", suffix)
+        families[name, suffix] = family
+    _add(family, labels, reading.value * factor, at)
+
+
+def _gauge(name: str, text: str, unit: str) -> Metric:
+    full = name if not unit or name.endswith(f"_{unit}") else f"{name}_{unit}"
+    return Metric(full, text, "gauge", unit)
+
+
+def _add(family: Metric, labels: dict[str, str], value: float, at: float | None) -> None:
+    family.add_sample(family.name, labels, value, timestamp=at)
+
+
+def _info(manifest: Manifest) -> Metric:
+    family = Metric(f"{PREFIX}_run", "Provenance of the run.", "info")
+    labels = {
+        "run": manifest.run,
+        "suite": manifest.suite,
+        "created": manifest.created,
+        "program_version": manifest.program_version,
+        "program_commit": manifest.program_commit,
+        "qemu_version": manifest.qemu_version,
+        "baseline": manifest.baseline,
+    }
+    family.add_sample(f"{PREFIX}_run_info", labels, 1)
+    return family
+
+
+def trial_labels(manifest: Manifest, record: TrialRecord) -> dict[str, str]:
+    """The labels of every sample of a trial."""
+    spec = record.spec
+    return {
+        "run": manifest.run,
+        "suite": manifest.suite,
+        "variant": spec.variant,
+        "workload": spec.workload,
+        "seed": str(spec.seed),
+        "repeat": str(spec.repeat),
+        "pti": spec.pti,
+        "pcid": spec.pcid,
+        "profile": spec.profile,
+        "mode": spec.mode.value,
+        "smp": str(spec.smp),
+        "counters": spec.counters.value,
+    }
+
+
+def _label_names(labels: Mapping[str, str], taken: dict[str, str]) -> dict[str, str]:
+    """Labels of a reading under valid names that no label of the trial has."""
+    out: dict[str, str] = {}
+    for key, value in labels.items():
+        name = re.sub(r"[^a-zA-Z0-9_]+", "_", key).lstrip("_") or "label"
+        name = f"l{name}" if name[0].isdigit() else name
+        out[f"reading_{name}" if name in taken or name == "source" else name] = value
+    return out
+
+
+def _timestamp(started: str) -> float | None:
+    """Seconds since the epoch of an ISO 8601 moment; None when it is not given."""
+    try:
+        return datetime.fromisoformat(started).timestamp() if started else None
+    except ValueError:
+        return None

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A comparison's block as a table of texts, for the terminal and for Markdown alike."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.analysis import reference
+from harness.analysis.catalogue import ORIGIN_TITLES, Kind, Section
+from harness.analysis.compare import Block, Cell, Per, Row
+from harness.analysis.stats import Verdict
+from harness.model import Source, Status
+from harness.report import text
+
+MAX_OTHER = 16
+"""Lines of readings without an entry in the catalogue; more are in the exports."""
+
+_EDGES = {
+    "baseline": "before loading",
+    "open": "window opens",
+    "close": "window closes",
+    "end": "after unloading",
+}
+_PHASES = {"load": "while loading", "window": "in the window", "unload": "while unloading"}
+_EDGE_SHOWN = ("close", "open", "end", "baseline")
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCell:
+    """What one build shows in one line. ``tone``: better | worse | same | unknown | ""."""
+
+    value: str
+    ratio: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line: a section or group heading (no cells), a reading, or the reference table."""
+
+    kind: str  # section | group | reading | reference
+    title: str
+    unit: str = ""
+    cells: tuple[TextCell, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A block, ready to be laid out."""
+
+    title: str
+    settings: str
+    params: str
+    columns: tuple[str, ...]  # builds, the baseline first
+    seeds: tuple[str, ...]  # by build
+    lines: tuple[Line, ...]
+    footnotes: tuple[str, ...]  # with their marks
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class _Footnotes:
+    """Numbered reasons; the same reason takes the same mark."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, said: str) -> str:
+        number = self._numbers.setdefault(said, len(self._numbers) + 1)
+        return str(number).translate(_SUPERSCRIPT)
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(f"{self.mark(said)} {said}" for said in self._numbers)
+
+
+def table(block: Block) -> TextTable:
+    """``block`` as texts: main readings first, then facts, then work done, then the rest."""
+    notes = _Footnotes()
+    shown, zero, left = _select(block)
+    lines = tuple(_lines(block, shown, notes))
+    extra = []
+    if zero:
+        extra.append("0 in every build at every seed: " + "; ".join(dict.fromkeys(zero)))
+    if left:
+        extra.append(f"{text.plural(left, 'more reading')} not shown: see `export`")
+    return TextTable(
+        title=block.settings.workload,
+        settings=text.settings_line(block.settings),
+        params=text.params_line(block.settings),
+        columns=block.builds,
+        seeds=tuple(_seeds(block, build) for build in block.builds),
+        lines=lines,
+        footnotes=(*notes.lines(), *extra),
+        failures=tuple(f"{f.build}, seed {f.seed}: {f.kind}: {f.message}" for f in block.failures),
+        notes=block.notes,
+    )
+
+
+def _seeds(block: Block, build: str) -> str:
+    failed = sum(f.build == build for f in block.failures)
+    return text.seeds_line(block.seeds[build]) + (f", {failed} failed" if failed else "")
+
+
+def _select(block: Block) -> tuple[list[Row], list[str], int]:
+    """Rows to show; titles of rows that are 0 everywhere; how many others are left out."""
+    shown: list[Row] = []
+    zero: list[str] = []
+    left = others = 0
+    for row in block.rows:
+        if not _wanted(row, block):
+            left += row.per is Per.TOTAL and row.metric.section is Section.OTHER
+        elif _all_zero(row):
+            zero.append(_full_title(row))
+        elif row.metric.section is Section.OTHER and others >= MAX_OTHER:
+            left += 1
+        else:
+            others += row.metric.section is Section.OTHER
+            shown.append(row)
+    return shown, zero, left
+
+
+def _all_zero(row: Row) -> bool:
+    cells = row.cells.values()
+    return all(c.values and not any(c.values.values()) and not c.unknown for c in cells)
+
+
+def _wanted(row: Row, block: Block) -> bool:
+    labels = dict(row.labels)
+    if row.window and row.window not in block.windows:
+        return False  # the model's window over the whole run
+    if "instance" in labels:
+        return False
+    if "origin" in labels and labels["origin"] not in ORIGIN_TITLES:
+        return False
+    counted = row.metric.kind is Kind.COUNT and any(
+        other.per is not Per.TOTAL and _same(row, other) for other in block.rows
+    )
+    if row.per is Per.TOTAL and counted:
+        return False
+    edge = labels.get("at")
+    if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings":
+        edges = {r.label("at") for r in block.rows if r.metric.name == row.metric.name}
+        return edge == next(e for e in _EDGE_SHOWN if e in edges)
+    return True
+
+
+def _same(a: Row, b: Row) -> bool:
+    return (a.metric.name, a.source, a.labels, a.window) == (
+        b.metric.name,
+        b.source,
+        b.labels,
+        b.window,
+    )
+
+
+def _full_title(row: Row) -> str:
+    name = _line_title(row)
+    title = row.metric.title
+    return title if name == title else f"{title}, {name}" if "origin" in dict(row.labels) else name
+
+
+def _lines(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Line]:
+    for window in (*block.windows, ""):
+        inside = [row for row in rows if row.window == window]
+        if not inside:
+            continue
+        if len(block.windows) > 1 and window:
+            yield Line(kind="section", title=f"window {window}")
+        for section in Section:
+            found = [row for row in inside if row.metric.section is section]
+            if found:
+                yield Line(kind="section", title=section.value)
+                yield from _section(block, found, notes)
+
+
+def _section(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Line]:
+    groups: dict[tuple[str, Source], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.metric.name, row.source), []).append(row)
+    for (name, source), found in groups.items():
+        origins = any("origin" in dict(row.labels) for row in found)
+        if origins:
+            yield Line(kind="group", title=f"{found[0].metric.title} ({name}, {source.value})")
+        for row in _ordered(found):
+            title = ("  " if origins else "") + _line_title(row)
+            cells = tuple(_cell(row.cells[b], row, notes) for b in block.builds)
+            yield Line(kind="reading", title=title, unit=_unit(row), cells=cells)
+            yield from _reference(block, row)
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    origins = list(ORIGIN_TITLES)
+    edges = list(_EDGES)
+    phases = list(_PHASES)
+
+    def place(row: Row) -> tuple[int, int, int, tuple[tuple[str, str], ...]]:
+        origin, edge, phase = row.label("origin"), row.label("at"), row.label("phase")
+        return (
+            origins.index(origin) if origin in origins else -1,
+            edges.index(edge) if edge in edges else -1,
+            phases.index(phase) if phase in phases else -1,
+            row.labels,
+        )
+
+    return sorted(rows, key=place)
+
+
+def _line_title(row: Row) -> str:
+    """What tells the line apart: the origin below a group heading, else title and labels."""
+    labels = dict(row.labels)
+    origin = labels.pop("origin", None)
+    if origin is not None:
+        return ORIGIN_TITLES.get(origin, origin)
+    words = []
+    if "at" in labels:
+        at = labels.pop("at")
+        words.append(_EDGES.get(at, at))
+    if "phase" in labels:
+        phase = labels.pop("phase")
+        words.append(_PHASES.get(phase, phase))
+    words += [f"{key} {value}" for key, value in labels.items()]
+    return row.metric.title + (f", {', '.join(words)}" if words else "")
+
+
+def _unit(row: Row) -> str:
+    if row.per is Per.SECOND:
+        return "/s"
+    if row.per is Per.OPERATION:
+        return "/op"
+    return {"byte": "", "kB": ""}.get(row.unit, row.unit)
+
+
+def _cell(cell: Cell, row: Row, notes: _Footnotes) -> TextCell:
+    marks = [notes.mark(_reason(cell, item.status, item.reason)) for item in cell.unknown]
+    if cell.scaled:
+        marks.append(notes.mark("extrapolated: the counter was multiplexed"))
+    tail = "".join(dict.fromkeys(marks))
+    if cell.summary is None:
+        word = text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "not run"
+        return TextCell(value=word + tail, tone="unknown")
+    value = text.number(cell.summary.median, row.unit) + tail
+    over = text.spread(cell.summary, row.unit)
+    value += f" ({over})" if over else ""
+    if cell.ratio is None:
+        return TextCell(value=value)
+    said = text.ratio(cell.ratio)
+    if said == "no ratio" or said.endswith("(no interval)"):
+        said += notes.mark(cell.ratio.reason)
+    return TextCell(value=value, ratio=said, tone=_tone(cell.ratio.verdict, row.metric.better))
+
+
+def _reason(cell: Cell, status: Status, reason: str) -> str:
+    seeds = [str(u.seed) for u in cell.unknown if (u.status, u.reason) == (status, reason)]
+    where = f" (seed {', '.join(seeds)})" if cell.values else ""
+    return f"{text.STATUS_WORDS[status]}: {reason or 'no reason given'}{where}"
+
+
+def _tone(verdict: Verdict, better: str) -> str:
+    if verdict is Verdict.NO_DIFFERENCE:
+        return "same"
+    if verdict in (Verdict.LOWER, Verdict.HIGHER) and better:
+        return "better" if verdict.value == better else "worse"
+    return ""
+
+
+def _reference(block: Block, row: Row) -> Iterator[Line]:
+    """The 2022 table's ratios, below our line per second of the same event."""
+    if block.settings.workload != reference.WORKLOAD or row.per is not Per.SECOND:
+        return
+    known = reference.row_for(row.metric.name)
+    if known is None or row.label("origin") not in ("", "all"):
+        return
+    ratios = [known.ratio(build) for build in block.builds]
+    if block.baseline != reference.BASELINE or all(r is None for r in ratios):
+        return
+    yield Line(
+        kind="reference",
+        title=f"{'  ' if row.label('origin') else ''}2022 reference ({reference.DATE})",
+        unit="/s",
+        cells=tuple(
+            TextCell(value="" if r is None else "×1" if r == 1 else f"×{text.factor(r)}")
+            for r in ratios
+        ),
+    )

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Numbers, ratios and settings as words. Pure."""
+
+import math
+
+from harness.analysis.comparability import Settings
+from harness.analysis.stats import Method, Ratio, Summary, Verdict
+from harness.model import Status
+
+_PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+_BINARY = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"))
+_BYTES = {"byte": 1, "kB": 1024}  # the kernel's kB are 1,024 bytes
+
+STATUS_WORDS = {
+    Status.NOT_SUPPORTED: "not supported",
+    Status.NOT_COUNTED: "not counted",
+    Status.FAILED: "failed",
+    Status.OK: "ok",
+    Status.SCALED: "scaled",
+}
+
+
+def number(value: float, unit: str = "") -> str:
+    """``value`` to three digits with a prefix; whole numbers below 10,000 are exact.
+
+    Bytes (``byte``, ``kB``) take binary prefixes and carry their unit.
+    """
+    base, slash, per = unit.partition("/")
+    if base in _BYTES:
+        scaled = value * _BYTES[base]
+        for size, name in _BINARY:
+            if abs(scaled) >= size:
+                return _digits(scaled / size) + name + slash + per
+        return _digits(scaled) + " B" + slash + per
+    if float(value).is_integer() and abs(value) < 10_000:
+        return str(int(value))
+    for step, name in _PREFIXES:
+        if abs(value) >= step * 0.9995:
+            return _digits(value / step) + name
+    return _digits(value)
+
+
+def _digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size < -4:
+        return f"{value:.1e}"
+    decimals = max(0, 2 - size)
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text and float(value).is_integer() else text
+
+
+def spread(summary: Summary, unit: str) -> str:
+    """``low..high`` over seeds; "" when they read the same."""
+    low, high = number(summary.low, unit), number(summary.high, unit)
+    return "" if low == high else f"{low}..{high}"
+
+
+def factor(value: float, width: float | None = None) -> str:
+    """A ratio: two decimals, more where the interval of ``width`` needs them."""
+    decimals = 2
+    if width is not None and width > 0:
+        decimals = min(5, max(2, 1 - math.floor(math.log10(width))))
+    elif 0 < value < 0.1:
+        decimals = min(6, 1 - math.floor(math.log10(value)))
+    if value >= 100:
+        return number(round(value)) if value >= 10_000 else f"{value:.0f}"
+    text = f"{value:.{decimals}f}"
+    return text if float(text) or value == 0 else f"{value:.1e}"
+
+
+def ratio(found: Ratio) -> str:
+    """``×0.76 [0.74, 0.78]``, or in a few words why there is no more than that."""
+    if found.value is None:
+        return short_reason(found)
+    if found.method is Method.CONSTANT:
+        return f"×{factor(found.value)} at every seed"
+    if found.low is None or found.high is None:
+        tail = " (1 seed)" if found.verdict is Verdict.ONE_SEED else " (no interval)"
+        return f"×{factor(found.value)}{tail}"
+    width = found.high - found.low
+    low, high = factor(found.low, width), factor(found.high, width)
+    return f"×{factor(found.value, width)} [{low}, {high}]"
+
+
+def short_reason(found: Ratio) -> str:
+    """Why a ratio is undefined, short enough for a table."""
+    if "both are 0" in found.reason:
+        return "both 0"
+    if "baseline is 0" in found.reason:
+        return "baseline 0"
+    return "no ratio"
+
+
+def settings_line(settings: Settings) -> str:
+    """All settings that a table's figures hold for."""
+    words = [
+        f"pti={settings.pti}",
+        f"pcid={settings.pcid}",
+        f"profile={settings.profile}",
+        f"mode={settings.mode.value}",
+        f"smp={settings.smp}",
+        f"counters={settings.counters.value}",
+        f"memory={settings.memory_mib} MiB",
+    ]
+    return "  ".join(words)
+
+
+def params_line(settings: Settings) -> str:
+    """The workload's parameters."""
+    return "  ".join(f"{key}={_scalar(value)}" for key, value in settings.params) or "none"
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def seeds_line(seeds: tuple[int, ...]) -> str:
+    """``3 seeds (1..3)``, or the list where they are not in a row."""
+    if not seeds:
+        return "no seed"
+    if len(seeds) == 1:
+        return f"1 seed ({seeds[0]})"
+    if seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{len(seeds)} seeds ({seeds[0]}..{seeds[-1]})"
+    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+
+
+def plural(count: int, word: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{count} {word}" + ("" if count == 1 else "s")

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading saved runs back; what cannot be trusted is refused by path, line and field."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from harness.errors import DataError, UserError
+from harness.model import Manifest, TrialRecord, TrialSpec, TrialStatus
+from harness.store.schema import check_version
+
+MANIFEST = "manifest.json"
+RECORDS = "records.jsonl"
+
+Document = TypeVar("Document", Manifest, TrialRecord)
+
+
+class LoadedRun(NamedTuple):
+    """A saved run.
+
+    ``records`` holds one record per trial (the last one, when a trial was run again), in
+    the order of the manifest; ``problems`` are sentences on what is missing or was torn.
+    """
+
+    manifest: Manifest
+    records: tuple[TrialRecord, ...]
+    problems: tuple[str, ...]
+
+
+def load_run(path: Path) -> LoadedRun:
+    """Read the run in folder ``path`` (or the folder of a file in it).
+
+    A torn last line of ``records.jsonl`` and trials without a record are told in
+    ``problems``. Raises UserError when there is no run, DataError (path, line, dotted
+    path, value) for anything that cannot be trusted.
+    """
+    folder = path.parent if path.name in (MANIFEST, RECORDS) else path
+    manifest = _load_manifest(folder)
+    records, problems = _load_records(folder / RECORDS, manifest)
+    latest = {record.trial: record for record in records}
+    missing = [spec.id for spec in manifest.trials if spec.id not in latest]
+    if missing:
+        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        problems.append(
+            f"{folder}: {len(missing)} of {len(manifest.trials)} trials have no record: {some}"
+        )
+    kept = tuple(latest[spec.id] for spec in manifest.trials if spec.id in latest)
+    return LoadedRun(manifest, kept, tuple(problems))
+
+
+def find_run(name: str, root: Path) -> Path:
+    """The folder of a run given as a path, a run id, the start of one, or ``latest``.
+
+    Raises UserError, listing the latest runs, when there is none or more than one.
+    """
+    given = Path(name)
+    if (given / MANIFEST).is_file() or (given.name in (MANIFEST, RECORDS) and given.is_file()):
+        return given
+    runs = sorted(p.parent for p in root.glob(f"*/{MANIFEST}"))
+    if name == "latest" and runs:
+        return runs[-1]
+    found = [run for run in runs if run.name == name] or [
+        run for run in runs if name and run.name.startswith(name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(run.name for run in (found or runs)[-5:]) or "none yet"
+    what = "more than one run" if found else "no run"
+    raise UserError(f"{what} {name!r} in {root}", f"give a run folder, an id or latest: {known}")
+
+
+def done_trials(records: Sequence[TrialRecord]) -> frozenset[str]:
+    """Ids of the trials that ended well."""
+    return frozenset(r.trial for r in records if r.status is TrialStatus.OK)
+
+
+def remaining(manifest: Manifest, records: Sequence[TrialRecord]) -> tuple[TrialSpec, ...]:
+    """The trials of ``manifest`` still to run, in its order: without a record, or failed."""
+    done = done_trials(records)
+    return tuple(spec for spec in manifest.trials if spec.id not in done)
+
+
+def _load_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: no {MANIFEST} in it", "give the folder of a run (results/<run-id>)"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    return _decode(data, Manifest, str(path))
+
+
+def _load_records(path: Path, manifest: Manifest) -> tuple[list[TrialRecord], list[str]]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], [f"{path}: there is no such file: the run ended before its first trial"]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    specs = {spec.id: spec for spec in manifest.trials}
+    records: list[TrialRecord] = []
+    lines = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        if not line and number == len(lines):
+            break
+        if number == len(lines) and _torn(line):
+            torn = f"{where}: the last line is torn after {len(line)} bytes: its trial is not kept"
+            return records, [torn]
+        record = _decode(line, TrialRecord, where)
+        if specs.get(record.trial) != record.spec:
+            raise DataError(
+                f"{where}: trial: {record.trial!r} is not in {MANIFEST}, or its spec differs",
+                "the two files are not of one run; restore the folder",
+            )
+        records.append(record)
+    return records, []
+
+
+def _torn(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return True
+    return False
+
+
+def _decode(data: bytes, cls: type[Document], where: str) -> Document:
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        shown = data[:60].decode(errors="replace")
+        raise DataError(
+            f"{where}: not JSON ({error}): {shown!r}", "restore the file or remove the line"
+        ) from error
+    check_version(raw, where)
+    try:
+        return msgspec.convert(raw, cls)
+    except msgspec.ValidationError as error:
+        said, _, dotted = str(error).partition(" - at `")
+        dotted = dotted.rstrip("`").removeprefix("$").removeprefix(".")
+        value = _value_at(raw, dotted)
+        at = f"{dotted}: " if dotted else ""
+        shown = f" (it is {value!r:.80})" if dotted and value is not None else ""
+        raise DataError(
+            f"{where}: {at}{said}{shown}", "correct the field, or restore the file"
+        ) from error
+
+
+def _value_at(raw: Any, dotted: str) -> Any:
+    for name, index in re.findall(r"([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", dotted):
+        if name and isinstance(raw, dict):
+            raw = raw.get(name)
+        elif index.isdigit() and isinstance(raw, list) and int(index) < len(raw):
+            raw = raw[int(index)]
+        else:
+            return None
+    return raw

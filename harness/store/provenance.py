@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Facts that a manifest keeps: hashes, versions, the host, the run's name."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from harness import proc
+from harness.errors import BenchError, PrerequisiteError
+from harness.model import TrialSpec
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of ``data``, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_tree(folder: Path) -> str:
+    """SHA-256 over a folder: relative path, executable bit and content of each file.
+
+    Byte-compiled Python, hidden files and the folder's own place do not count.
+    Raises OSError.
+    """
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") or part == "__pycache__" for part in parts):
+            continue
+        executable = "x" if os.access(path, os.X_OK) else "-"
+        total.update(f"{executable} {sha256_file(path)} {'/'.join(parts)}\n".encode())
+    return total.hexdigest()
+
+
+def sha256_value(value: object) -> str:
+    """SHA-256 of a definition (a dataclass, mapping or sequence), independent of key order."""
+    return sha256_bytes(msgspec.json.encode(value, order="deterministic"))
+
+
+def now() -> datetime:
+    """This moment, UTC."""
+    return datetime.now(UTC)
+
+
+def run_id(created: datetime, suite: str, trials: Sequence[TrialSpec]) -> str:
+    """Name of a run: UTC time, suite, and eight digits of the hash of its trials.
+
+    For example ``20261123T162503Z-quick-1f3a9c04``: sorts by time, and two runs of the
+    same trials end alike.
+    """
+    stamp = created.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in suite) or "run"
+    return f"{stamp}-{safe}-{sha256_value(list(trials))[:8]}"
+
+
+def iso(moment: datetime) -> str:
+    """UTC, ISO 8601, to the second: ``2026-11-23T16:25:03Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def program_version() -> str:
+    """Version of the installed program."""
+    return metadata.version("execmem-bench")
+
+
+def git_describe(checkout: Path) -> str:
+    """``git describe`` of ``checkout`` ("-dirty" with local changes); "" outside one."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = proc.run(command, timeout=30, check=False)
+    except BenchError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def tool_version(command: str) -> str:
+    """First line of ``command --version``. Raises PrerequisiteError when it says nothing."""
+    done = proc.run([command, "--version"], timeout=30, check=False)
+    first = done.stdout.strip().splitlines()[:1]
+    if done.returncode != 0 or not first:
+        raise PrerequisiteError(f"`{command} --version` ended with {done.returncode}")
+    return first[0]
+
+
+def host_facts(read: Callable[[str], str] | None = None) -> dict[str, str]:
+    """The machine a run was made on; what cannot be found out is left out, never guessed.
+
+    The machine's name is not among them. ``read`` returns the text of a file (for tests).
+    """
+    read = read or _read
+    facts = {
+        "os": os_release_name(read("/etc/os-release")),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpu": cpu_model(read("/proc/cpuinfo")),
+        "cpus": _text(psutil.cpu_count(logical=True)),
+        "cores": _text(psutil.cpu_count(logical=False)),
+        "memory_mib": _text(psutil.virtual_memory().total >> 20),
+        "python": platform.python_version(),
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """``model name`` of the first CPU in the text of /proc/cpuinfo; "" when not given."""
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return ""
+
+
+def os_release_name(text: str) -> str:
+    """``PRETTY_NAME`` in the text of /etc/os-release; "" when not given."""
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key == "PRETTY_NAME":
+            return value.strip().strip("\"'")
+    return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)

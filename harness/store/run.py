@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writing a run: ``manifest.json`` first and whole, then one line per trial as it ends.
+
+Whatever happens (a crash, a full disk, Ctrl-C), every record whose ``append`` returned
+is on the disk and can be read back.
+"""
+
+import errno
+import fcntl
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from harness.errors import DataError, InfrastructureError, PrerequisiteError, UserError
+from harness.model import Manifest, TrialRecord
+from harness.store.load import MANIFEST, RECORDS, load_run
+
+RAW = "raw"
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+
+
+@contextmanager
+def folder_errors(folder: Path, kept: str = "") -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into a one-line error.
+
+    ``kept`` says what of the run is safe. Raises PrerequisiteError for a full disk or a
+    read-only file system, UserError for missing rights; other OSErrors pass as
+    InfrastructureError. Everything that writes below a run folder runs inside this.
+    """
+    tail = f" ({kept})" if kept else ""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise PrerequisiteError(
+                f"{folder}: {_FULL[error.errno]}{tail}",
+                "free some space or choose another folder with --out, then run again",
+            ) from error
+        if error.errno == errno.EROFS:
+            raise PrerequisiteError(
+                f"{folder}: the file system is read-only{tail}",
+                "choose another folder with --out",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR):
+            raise UserError(
+                f"{folder}: cannot be written: {error.strerror}{tail}",
+                "choose another folder with --out",
+            ) from error
+        raise InfrastructureError(f"{folder}: {error.strerror or error}{tail}") from error
+
+
+class Run:
+    """A run that is being written. One writer at a time; ``append`` is thread-safe."""
+
+    def __init__(self, path: Path, manifest: Manifest, records: int) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._specs = {spec.id: spec for spec in manifest.trials}
+        self._count = records
+        self._lock = threading.Lock()
+        with folder_errors(path):
+            self._fd = os.open(path / RECORDS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._fd)
+                raise UserError(
+                    f"{path}: another process is writing this run", "wait until it ends"
+                ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def kept(self) -> str:
+        """How many records are safe, as words for a message."""
+        return f"{self._count} of {len(self._specs)} trials are kept"
+
+    def append(self, record: TrialRecord) -> None:
+        """Add ``record`` as the last line and return once it is on the disk.
+
+        Raises DataError for a record that could not be read back (a trial that is not in
+        the manifest, a value that is not finite, a reading given twice), PrerequisiteError
+        when the disk is full: the partial line is taken back, all earlier ones stay.
+        """
+        check_record(record, self.manifest)
+        line = msgspec.json.encode(record) + b"\n"
+        with self._lock, folder_errors(self.path, self.kept):
+            before = os.fstat(self._fd).st_size
+            try:
+                _write_all(self._fd, line)
+                os.fsync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, before)
+                raise
+            except BaseException:  # interrupted: a whole line stays
+                if os.fstat(self._fd).st_size != before + len(line):
+                    os.ftruncate(self._fd, before)
+                raise
+            self._count += 1
+
+    def raw_dir(self, trial: str) -> Path:
+        """The folder for the raw output of ``trial`` (a TrialSpec.id), made if need be."""
+        if trial not in self._specs:
+            raise DataError(f"{self.path}: no trial {trial!r} in the manifest")
+        folder = self.path / RAW / trial
+        with folder_errors(self.path, self.kept):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def close(self) -> None:
+        """Release the run. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def create_run(manifest: Manifest, root: Path) -> Run:
+    """Make ``root/<manifest.run>/`` with its manifest, ready for the first record.
+
+    Raises UserError when the folder exists or cannot be written, PrerequisiteError when
+    the disk is full.
+    """
+    path = root / manifest.run
+    with folder_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            raise UserError(f"{path}: exists already", "choose another run id or --out") from None
+        write_atomically(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    return Run(path, manifest, 0)
+
+
+def resume_run(path: Path) -> tuple[Run, tuple[TrialRecord, ...], tuple[str, ...]]:
+    """Open a saved run for more records: the run, what it holds, what was mended.
+
+    A torn last line is cut off (its trial counts as not done). Raises as ``load_run``.
+    """
+    loaded = load_run(path)
+    run = Run(path, loaded.manifest, len(loaded.records))
+    with folder_errors(path, run.kept):
+        mend_end(path / RECORDS)
+    return run, loaded.records, loaded.problems
+
+
+def mend_end(records: Path) -> None:
+    """Make ``records`` end in a whole line: end an unended one, cut a torn one off."""
+    data = records.read_bytes()
+    start = data.rfind(b"\n") + 1
+    last = data[start:]
+    if not last:
+        return
+    with records.open("r+b") as file:
+        try:
+            msgspec.json.decode(last)
+        except msgspec.DecodeError:
+            file.truncate(start)
+        else:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``path`` whole or not at all: a temporary file, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def check_record(record: TrialRecord, manifest: Manifest) -> None:
+    """Refuse a record that does not belong to ``manifest`` or could not be read back.
+
+    Raises DataError naming trial, field and value.
+    """
+    where = f"record of {record.trial}"
+    specs = {spec.id: spec for spec in manifest.trials}
+    if record.schema != manifest.schema:
+        raise DataError(f"{where}: schema: {record.schema}, the manifest has {manifest.schema}")
+    if record.trial != record.spec.id or specs.get(record.trial) != record.spec:
+        raise DataError(f"{where}: spec: it is not a trial of run {manifest.run}")
+    seen = set()
+    for at, reading in enumerate(record.readings):
+        if isinstance(reading.value, float) and not math.isfinite(reading.value):
+            raise DataError(f"{where}: readings[{at}].value: {reading.name} is {reading.value}")
+        if reading.key in seen:
+            raise DataError(f"{where}: readings[{at}]: {reading.name} {reading.key[2]} twice")
+        seen.add(reading.key)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
