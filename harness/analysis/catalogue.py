@@ -301,7 +301,7 @@ ORIGIN_TITLES: dict[str, str] = {
     "bpf": "BPF text",
     "kernel_image": "kernel image",
     "user": "user text",
-    "rest": "modules, probes, other",
+    "rest": "other text",
 }
 """Origins that tables show, in order."""
 

@@ -40,7 +40,10 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One build in one row. ``values`` by seed; ``ratio`` is None for the baseline itself."""
+    """One build in one row. ``values`` by seed; ``ratio`` is None for the baseline itself.
+
+    Trials that failed are in neither ``values`` nor ``unknown``: see ``Block.failures``.
+    """
 
     values: Mapping[int, float]
     unknown: tuple[Unknown, ...]
@@ -337,11 +340,10 @@ def _cells(
             if reading.status is Status.SCALED:
                 scaled.add(trial.build)
             continue
+        if trial.record.status is not TrialStatus.OK:
+            continue
         if reading is not None:
             status, reason = reading.status, reading.reason
-        elif trial.record.status is not TrialStatus.OK:
-            kind = trial.record.failure.kind if trial.record.failure else "unknown"
-            status, reason = Status.FAILED, f"the trial failed ({kind})"
         else:
             status, reason = Status.NOT_COUNTED, "not reported by this trial"
         unknown[trial.build].append(Unknown(seed=trial.seed, status=status, reason=reason))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from harness.analysis.compare import Block, Comparison
-from harness.report.summary import block_sentences
+from harness.report.summary import sentences
 from harness.report.tables import Line, table
 from harness.report.terminal import legend
 
@@ -20,6 +20,8 @@ def _document(comparison: Comparison) -> Iterator[str]:
     yield f"# {escape(', '.join(builds))}"
     yield ""
     yield f"Runs: {', '.join(f'`{run}`' for run in comparison.runs)}"
+    yield ""
+    yield from _list("What was found", sentences(comparison))
     for block in comparison.blocks:
         yield ""
         yield from _block(block)
@@ -30,15 +32,12 @@ def _document(comparison: Comparison) -> Iterator[str]:
 
 
 def _block(block: Block) -> Iterator[str]:
-    shown = table(block)
+    shown = table(block, full=True)
     yield f"## {escape(shown.title)}, pti={block.settings.pti}"
     yield ""
     yield f"Settings: `{shown.settings}`  "
     yield f"Parameters: `{shown.params}`"
     yield ""
-    for sentence in block_sentences(block):
-        yield escape(sentence)
-        yield ""
     yield (
         "| reading | unit | "
         + " | ".join(

@@ -41,7 +41,8 @@ def render(run: LoadedRun) -> str:
     """``run`` as OpenMetrics text; it ends in ``# EOF``."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Run(run))
-    return generate_latest(registry).decode()
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return text.decode()
 
 
 def unit_suffix(unit: str) -> tuple[str, float]:

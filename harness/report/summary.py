@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from harness.analysis.catalogue import ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
-from harness.analysis.stats import Method, Ratio, Verdict
+from harness.analysis.stats import Verdict
 from harness.report import text
 
 MAIN: tuple[tuple[str, str], ...] = (
@@ -27,20 +27,21 @@ def block_sentences(block: Block) -> tuple[str, ...]:
     """What one table says of each build against the baseline."""
     if not block.baseline:
         return ()
+    head = f"{block.settings.workload}, pti={block.settings.pti}"
     return tuple(
-        _sentence(block, build)
+        f"{head}: {build} against {block.baseline}: {'; '.join(found)}."
         for build in block.builds
-        if build != block.baseline and any(_findings(block, build))
+        if build != block.baseline and (found := tuple(_findings(block, build)))
     )
 
 
-def _sentence(block: Block, build: str) -> str:
-    head = f"{block.settings.workload}, pti={block.settings.pti}: {build} against {block.baseline}"
-    return f"{head}: {'; '.join(_findings(block, build))}."
-
-
 def _findings(block: Block, build: str) -> Iterator[str]:
-    for row in main_rows(block):
+    """One clause per main reading; the seeds are said once, with the last clause."""
+    rows = main_rows(block)
+    ratios = [row.cells[build].ratio for row in rows]
+    counts = {found.n for found in ratios if found is not None and found.value is not None}
+    once = len(counts) == 1
+    for row in rows:
         what = row.metric.title
         origin = row.label("origin")
         if origin not in ("", "all"):
@@ -48,7 +49,10 @@ def _findings(block: Block, build: str) -> Iterator[str]:
         what += {Per.SECOND: " per second", Per.OPERATION: " per operation", Per.TOTAL: ""}[row.per]
         if len(block.windows) > 1:
             what += f" in window {row.window}"
-        yield finding(what, row.cells[build])
+        yield finding(what, row.cells[build], seeds=not once)
+    if once:
+        seeds = counts.pop()
+        yield "one seed, so no interval" if seeds == 1 else f"95 % intervals over {seeds} seeds"
 
 
 def main_rows(block: Block) -> list[Row]:
@@ -64,11 +68,11 @@ def main_rows(block: Block) -> list[Row]:
     return sorted(chosen.values(), key=lambda r: MAIN.index((r.metric.name, r.label("origin"))))
 
 
-def finding(what: str, cell: Cell) -> str:
-    """``fewer 4 kB walks per second (×0.76, 95 % interval 0.74 to 0.78, 5 seeds)``."""
+def finding(what: str, cell: Cell, *, seeds: bool = True) -> str:
+    """``fewer 4 kB walks per second, ×0.76 [0.74, 0.78] (5 seeds)``."""
     found = cell.ratio
     if not cell.values:
-        reason = cell.unknown[0].reason if cell.unknown else "not reported"
+        reason = cell.unknown[0].reason if cell.unknown else "no trial gave a result"
         return f"{what} unknown ({reason})"
     if found is None or found.value is None:
         if found is not None and "both are 0" in found.reason:
@@ -78,21 +82,10 @@ def finding(what: str, cell: Cell) -> str:
     words = {
         Verdict.LOWER: f"fewer {what}",
         Verdict.HIGHER: f"more {what}",
-        Verdict.NO_DIFFERENCE: f"no difference in {what}",
-        Verdict.ONE_SEED: f"{what}, one seed only",
-        Verdict.UNDEFINED: f"{what}, no interval",
+        Verdict.NO_DIFFERENCE: f"no difference shown in {what}",
+        Verdict.ONE_SEED: what,
+        Verdict.UNDEFINED: what,
     }
-    return f"{words[found.verdict]} ({_evidence(found)})"
-
-
-def _evidence(found: Ratio) -> str:
-    assert found.value is not None
-    seeds = text.plural(found.n, "seed")
-    if found.method is Method.CONSTANT:
-        return f"×{text.factor(found.value)} at each of {seeds}"
-    if found.low is None or found.high is None:
-        tail = "" if found.verdict is Verdict.ONE_SEED else f", {found.reason}, {seeds}"
-        return f"×{text.factor(found.value)}{tail}"
-    width = found.high - found.low
-    low, high = text.factor(found.low, width), text.factor(found.high, width)
-    return f"×{text.factor(found.value, width)}, 95 % interval {low} to {high}, {seeds}"
+    reason = f", {found.reason}" if found.verdict is Verdict.UNDEFINED else ""
+    tail = f" ({text.plural(found.n, 'seed')}{reason})" if seeds or reason else ""
+    return f"{words[found.verdict]}, {text.ratio(found)}{tail}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
-from harness.analysis.catalogue import ORIGIN_TITLES, Kind, Section
+from harness.analysis.catalogue import ORIGIN_TITLES, Section
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.model import Source, Status
@@ -13,6 +13,9 @@ from harness.report import text
 
 MAX_OTHER = 16
 """Lines of readings without an entry in the catalogue; more are in the exports."""
+
+MAIN_ORIGINS = ("all", "bpf")
+"""Origins that are shown per operation as well."""
 
 _EDGES = {
     "baseline": "before loading",
@@ -22,6 +25,8 @@ _EDGES = {
 }
 _PHASES = {"load": "while loading", "window": "in the window", "unload": "while unloading"}
 _EDGE_SHOWN = ("close", "open", "end", "baseline")
+_UNITS = {"byte": "", "kB": "", "operation": "op", "instruction": "insn"}
+"""Units as tables write them; bytes carry theirs with the prefix."""
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -53,6 +58,7 @@ class TextTable:
     params: str
     columns: tuple[str, ...]  # builds, the baseline first
     seeds: tuple[str, ...]  # by build
+    failed: tuple[int, ...]  # failed trials by build
     lines: tuple[Line, ...]
     footnotes: tuple[str, ...]  # with their marks
     failures: tuple[str, ...]
@@ -73,14 +79,18 @@ class _Footnotes:
         return tuple(f"{self.mark(said)} {said}" for said in self._numbers)
 
 
-def table(block: Block) -> TextTable:
-    """``block`` as texts: main readings first, then facts, then work done, then the rest."""
+def table(block: Block, *, full: bool = False) -> TextTable:
+    """``block`` as texts: iTLB readings first, then facts, then work done, then the rest.
+
+    Without ``full`` the origins beside all and BPF text, and facts of a window, are shown
+    per second only, and a state is shown at one edge of the window.
+    """
     notes = _Footnotes()
-    shown, zero, left = _select(block)
+    shown, zero, left = _select(block, full)
     lines = tuple(_lines(block, shown, notes))
     extra = []
     if zero:
-        extra.append("0 in every build at every seed: " + "; ".join(dict.fromkeys(zero)))
+        extra.append("0 in every build at every seed: " + "; ".join(_zero_titles(zero)))
     if left:
         extra.append(f"{text.plural(left, 'more reading')} not shown: see `export`")
     return TextTable(
@@ -88,7 +98,8 @@ def table(block: Block) -> TextTable:
         settings=text.settings_line(block.settings),
         params=text.params_line(block.settings),
         columns=block.builds,
-        seeds=tuple(_seeds(block, build) for build in block.builds),
+        seeds=tuple(text.seeds_line(block.seeds[build]) for build in block.builds),
+        failed=tuple(sum(f.build == build for f in block.failures) for build in block.builds),
         lines=lines,
         footnotes=(*notes.lines(), *extra),
         failures=tuple(f"{f.build}, seed {f.seed}: {f.kind}: {f.message}" for f in block.failures),
@@ -96,22 +107,17 @@ def table(block: Block) -> TextTable:
     )
 
 
-def _seeds(block: Block, build: str) -> str:
-    failed = sum(f.build == build for f in block.failures)
-    return text.seeds_line(block.seeds[build]) + (f", {failed} failed" if failed else "")
-
-
-def _select(block: Block) -> tuple[list[Row], list[str], int]:
-    """Rows to show; titles of rows that are 0 everywhere; how many others are left out."""
+def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
+    """Rows to show; rows that are 0 everywhere; how many others are left out."""
     shown: list[Row] = []
-    zero: list[str] = []
+    zero: list[Row] = []
     left = others = 0
     for row in block.rows:
-        if not _wanted(row, block):
-            left += row.per is Per.TOTAL and row.metric.section is Section.OTHER
-        elif _all_zero(row):
-            zero.append(_full_title(row))
-        elif row.metric.section is Section.OTHER and others >= MAX_OTHER:
+        if not _wanted(row, block, full):
+            continue
+        if _all_zero(row):
+            zero.append(row)
+        elif row.metric.section is Section.OTHER and others >= MAX_OTHER and not full:
             left += 1
         else:
             others += row.metric.section is Section.OTHER
@@ -120,25 +126,36 @@ def _select(block: Block) -> tuple[list[Row], list[str], int]:
 
 
 def _all_zero(row: Row) -> bool:
-    cells = row.cells.values()
-    return all(c.values and not any(c.values.values()) and not c.unknown for c in cells)
+    cells = [c for c in row.cells.values() if c.values or c.unknown]
+    return bool(cells) and not any(c.unknown or any(c.values.values()) for c in cells)
 
 
-def _wanted(row: Row, block: Block) -> bool:
+def _zero_titles(rows: Sequence[Row]) -> list[str]:
+    """``2 MB walks (BPF text, user text)``: what tells rows of one reading apart, together."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        details = found.setdefault(row.metric.title, {})
+        if detail := _detail(row):
+            details[detail] = None
+    return [f"{t} ({', '.join(d)})" if d else t for t, d in found.items()]
+
+
+def _wanted(row: Row, block: Block, full: bool) -> bool:
     labels = dict(row.labels)
     if row.window and row.window not in block.windows:
         return False  # the model's window over the whole run
     if "instance" in labels:
         return False
-    if "origin" in labels and labels["origin"] not in ORIGIN_TITLES:
+    origin = labels.get("origin")
+    if origin is not None and origin not in ORIGIN_TITLES:
         return False
-    counted = row.metric.kind is Kind.COUNT and any(
-        other.per is not Per.TOTAL and _same(row, other) for other in block.rows
-    )
-    if row.per is Per.TOTAL and counted:
-        return False
+    if row.per is Per.TOTAL:
+        if any(other.per is not Per.TOTAL and _same(row, other) for other in block.rows):
+            return False
+    elif row.per is Per.OPERATION and not full:
+        return origin in MAIN_ORIGINS or (origin is None and row.metric.section is Section.ITLB)
     edge = labels.get("at")
-    if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings":
+    if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings" and not full:
         edges = {r.label("at") for r in block.rows if r.metric.name == row.metric.name}
         return edge == next(e for e in _EDGE_SHOWN if e in edges)
     return True
@@ -153,23 +170,16 @@ def _same(a: Row, b: Row) -> bool:
     )
 
 
-def _full_title(row: Row) -> str:
-    name = _line_title(row)
-    title = row.metric.title
-    return title if name == title else f"{title}, {name}" if "origin" in dict(row.labels) else name
-
-
 def _lines(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Line]:
-    for window in (*block.windows, ""):
-        inside = [row for row in rows if row.window == window]
-        if not inside:
-            continue
-        if len(block.windows) > 1 and window:
-            yield Line(kind="section", title=f"window {window}")
+    several = len(block.windows) > 1
+    groups = [(w,) for w in block.windows] + [("",)] if several else [(*block.windows, "")]
+    for group in groups:
+        inside = [row for row in rows if row.window in group]
+        head = f"window {group[0]}: " if several and group[0] else ""
         for section in Section:
             found = [row for row in inside if row.metric.section is section]
             if found:
-                yield Line(kind="section", title=section.value)
+                yield Line(kind="section", title=head + section.value)
                 yield from _section(block, found, notes)
 
 
@@ -207,19 +217,19 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
 
 def _line_title(row: Row) -> str:
     """What tells the line apart: the origin below a group heading, else title and labels."""
-    labels = dict(row.labels)
-    origin = labels.pop("origin", None)
-    if origin is not None:
-        return ORIGIN_TITLES.get(origin, origin)
-    words = []
-    if "at" in labels:
-        at = labels.pop("at")
-        words.append(_EDGES.get(at, at))
-    if "phase" in labels:
-        phase = labels.pop("phase")
-        words.append(_PHASES.get(phase, phase))
-    words += [f"{key} {value}" for key, value in labels.items()]
-    return row.metric.title + (f", {', '.join(words)}" if words else "")
+    detail = _detail(row)
+    if "origin" in dict(row.labels):
+        return detail
+    return f"{row.metric.title}, {detail}" if detail else row.metric.title
+
+
+def _detail(row: Row) -> str:
+    """The labels of a row in words; with the source where it is perf's."""
+    words = ["perf"] if row.source is Source.PERF else []
+    for key, value in row.labels:
+        known = {"origin": ORIGIN_TITLES, "at": _EDGES, "phase": _PHASES}.get(key)
+        words.append(known.get(value, value) if known else f"{key} {value}")
+    return ", ".join(words)
 
 
 def _unit(row: Row) -> str:
@@ -227,7 +237,7 @@ def _unit(row: Row) -> str:
         return "/s"
     if row.per is Per.OPERATION:
         return "/op"
-    return {"byte": "", "kB": ""}.get(row.unit, row.unit)
+    return _UNITS.get(row.unit, row.unit)
 
 
 def _cell(cell: Cell, row: Row, notes: _Footnotes) -> TextCell:
@@ -236,11 +246,9 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes) -> TextCell:
         marks.append(notes.mark("extrapolated: the counter was multiplexed"))
     tail = "".join(dict.fromkeys(marks))
     if cell.summary is None:
-        word = text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "not run"
+        word = text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
         return TextCell(value=word + tail, tone="unknown")
-    value = text.number(cell.summary.median, row.unit) + tail
-    over = text.spread(cell.summary, row.unit)
-    value += f" ({over})" if over else ""
+    value = text.spread(cell.summary, row.unit) + tail
     if cell.ratio is None:
         return TextCell(value=value)
     said = text.ratio(cell.ratio)
@@ -275,7 +283,7 @@ def _reference(block: Block, row: Row) -> Iterator[Line]:
         return
     yield Line(
         kind="reference",
-        title=f"{'  ' if row.label('origin') else ''}2022 reference ({reference.DATE})",
+        title=f"{'  ' if row.label('origin') else ''}2022 reference",
         unit="/s",
         cells=tuple(
             TextCell(value="" if r is None else "×1" if r == 1 else f"×{text.factor(r)}")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The comparison on a terminal."""
 
-from rich import box
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
@@ -9,50 +11,50 @@ from rich.text import Text
 
 from harness.analysis import reference
 from harness.analysis.compare import Comparison
-from harness.report.summary import block_sentences
+from harness.report.summary import sentences
 from harness.report.tables import Line, TextCell, TextTable, table
 
-_TONES = {
-    "better": "green",
-    "worse": "red",
-    "same": "yellow",
-    "unknown": "magenta",
-    "": "",
-}
-WIDE = 34
+_TONES = {"better": "green", "worse": "red", "same": "yellow", "unknown": "magenta", "": ""}
+
+TITLE = 28
+MAX_TITLE = 44
+UNIT = 8
+NARROW = 20
+"""Widest value or ratio with its interval, in columns; a build's column is no narrower."""
+WIDE = 39
 """Width of a build's column from which value and ratio stand on one line."""
 
 
-def render(comparison: Comparison, console: Console) -> None:
-    """Print ``comparison`` on ``console``, at the console's width."""
-    console.print(Text(f"runs: {', '.join(comparison.runs)}", overflow="fold"))
+def render(comparison: Comparison, console: Console, *, full: bool = False) -> None:
+    """Print ``comparison`` on ``console``, at the console's width.
+
+    ``full`` shows every origin per operation and every edge of the facts as well.
+    """
     for block in comparison.blocks:
-        shown = table(block)
-        console.print()
+        shown = table(block, full=full)
         console.print(Rule(Text(_title(shown), style="bold"), align="left", characters="─"))
-        console.print(Text(shown.settings, style="bold"))
+        console.print(Text(shown.settings))
         console.print(Text(f"params: {shown.params}", style="dim"))
-        if any(line.cells for line in shown.lines):
-            console.print(_table(shown, block.baseline, console.width))
-        for style, lines in (
-            ("red", [f"failed: {line}" for line in shown.failures]),
-            ("dim", shown.footnotes),
-            ("", [f"note: {line}" for line in shown.notes]),
-            ("bold", block_sentences(block)),
-        ):
-            for line in lines:
-                console.print(Text(line, style=style))
-    for line in (*legend(comparison), *(f"note: {note}" for note in comparison.notes)):
-        console.print(Text(line, style="dim"))
-    for problem in comparison.problems:
-        console.print(Text(f"problem: {problem}", style="red"))
+        for piece in _pieces(shown, block.baseline, console.width):
+            console.print(piece)
+        _print(console, "red", [f"failed: {line}" for line in shown.failures])
+        _print(console, "dim", shown.footnotes)
+        _print(console, "", [f"note: {line}" for line in shown.notes])
+        console.print()
+    _print(console, "dim", [f"runs: {', '.join(comparison.runs)}", *legend(comparison)])
+    _print(console, "", [f"note: {note}" for note in comparison.notes])
+    _print(console, "red", [f"problem: {problem}" for problem in comparison.problems])
+    found = sentences(comparison)
+    if found:
+        console.print(Text("\nWhat was found", style="bold"))
+        _print(console, "", [f"- {line}" for line in found])
 
 
 def legend(comparison: Comparison) -> tuple[str, ...]:
     """How to read the tables."""
     lines = [
-        "Values are medians over seeds, with smallest..largest. × is the ratio to the baseline, "
-        "in brackets its 95 % interval over seeds (paired by seed where both have it).",
+        "Values: median over seeds (smallest..largest). ×: ratio to the baseline, paired by seed "
+        "[95 % interval]. A unit /s is per second of the guest's own time, /op per operation.",
     ]
     if any(block.settings.workload == reference.WORKLOAD for block in comparison.blocks):
         lines.append(
@@ -62,41 +64,88 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _print(console: Console, style: str, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(Text(line, style=style))
+
+
 def _title(shown: TextTable) -> str:
-    return f"{shown.title}: {', '.join(shown.columns)}"
+    return f"{shown.title}: {' | '.join(shown.columns)}"
 
 
-def _table(shown: TextTable, baseline: str, width: int) -> Table:
-    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    out.add_column("reading", ratio=None, overflow="fold", min_width=22)
-    out.add_column("unit", no_wrap=True)
-    for build, seeds in zip(shown.columns, shown.seeds, strict=True):
-        head = Text(build, style="bold")
-        head.append("\nbaseline, " if build == baseline else "\n", style="not bold dim")
-        head.append(seeds, style="not bold dim")
-        out.add_column(head, justify="right", overflow="fold")
-    column = (width - 44) // max(1, len(shown.columns))
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """Widths of the columns: title and each build; ``wide`` puts value and ratio on a line."""
+
+    title: int
+    builds: tuple[int, ...]
+    wide: bool
+
+    @classmethod
+    def of(cls, shown: TextTable, baseline: str, width: int) -> "_Layout":
+        others = sum(build != baseline for build in shown.columns)
+        space = width - UNIT - 1 - (NARROW + 1) * (len(shown.columns) - others)
+        wide = space - TITLE >= others * (WIDE + 1)
+        column = WIDE if wide else NARROW
+        title = max(TITLE, min(MAX_TITLE, space - others * (column + 1)))
+        builds = (NARROW if build == baseline else column for build in shown.columns)
+        return cls(title=title, builds=tuple(builds), wide=wide)
+
+
+def _pieces(shown: TextTable, baseline: str, width: int) -> Iterator[Table | Text]:
+    """Headings as lines of their own, the lines between them as tables of equal columns."""
+    layout = _Layout.of(shown, baseline, width)
+    head = _grid(layout)
+    head.add_row("", "", *_heads(shown, baseline))
+    yield head
+    rows: list[Line] = []
     for line in shown.lines:
-        out.add_row(*_row(line, len(shown.columns), column >= WIDE))
+        if line.cells:
+            rows.append(line)
+            continue
+        if rows:
+            yield _rows(rows, layout)
+            rows = []
+        yield Text(line.title, style="bold underline" if line.kind == "section" else "italic")
+    if rows:
+        yield _rows(rows, layout)
+
+
+def _heads(shown: TextTable, baseline: str) -> Iterator[Text]:
+    for build, seeds, failed in zip(shown.columns, shown.seeds, shown.failed, strict=True):
+        out = Text(build, style="bold")
+        out.append("\nbaseline" if build == baseline else "", style="not bold dim")
+        out.append(f"\n{seeds}", style="not bold dim")
+        out.append(f"\n{failed} failed" if failed else "", style="not bold red")
+        yield out
+
+
+def _grid(layout: _Layout) -> Table:
+    out = Table.grid(padding=(0, 1))
+    out.add_column(width=layout.title, overflow="fold")
+    out.add_column(width=UNIT, no_wrap=True)
+    for width in layout.builds:
+        out.add_column(width=width, justify="right", overflow="fold")
     return out
 
 
-def _row(line: Line, columns: int, wide: bool) -> list[Text]:
-    if line.kind == "section":
-        return [Text(line.title, style="bold underline"), Text(""), *[Text("")] * columns]
-    if line.kind == "group":
-        return [Text(line.title, style="italic"), Text(""), *[Text("")] * columns]
-    style = "dim" if line.kind == "reference" else ""
-    return [
-        Text(line.title, style=style),
-        Text(line.unit, style="dim"),
-        *[_cell(cell, style, wide) for cell in line.cells],
-    ]
+def _rows(lines: Sequence[Line], layout: _Layout) -> Table:
+    out = _grid(layout)
+    for line in lines:
+        style = "dim" if line.kind == "reference" else ""
+        cells = [
+            _cell(cell, style, layout.wide and width == WIDE)
+            for cell, width in zip(line.cells, layout.builds, strict=True)
+        ]
+        out.add_row(Text(line.title, style=style), Text(line.unit, style="dim"), *cells)
+    return out
 
 
 def _cell(cell: TextCell, style: str, wide: bool) -> Text:
     out = Text(cell.value, style=style or (_TONES["unknown"] if cell.tone == "unknown" else ""))
     if cell.ratio:
-        out.append("  " if wide else "\n")
-        out.append(cell.ratio, style=_TONES[cell.tone])
+        out.append(" " if wide else "\n")
+        out.append(cell.ratio.rjust(18) if wide else cell.ratio, style=_TONES[cell.tone])
+    elif wide and not style:
+        out.append(" " * 19)
     return out

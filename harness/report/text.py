@@ -52,22 +52,63 @@ def _digits(value: float) -> str:
 
 
 def spread(summary: Summary, unit: str) -> str:
-    """``low..high`` over seeds; "" when they read the same."""
-    low, high = number(summary.low, unit), number(summary.high, unit)
-    return "" if low == high else f"{low}..{high}"
+    """``42.2 k (39.6..43.0)``: median, smallest and largest, on one scale.
+
+    Only the median when all seeds read the same.
+    """
+    middle = number(summary.median, unit)
+    if summary.low == summary.high:
+        return middle
+    scale = _scale(summary.median, unit)
+    whole = scale == 1 and all(
+        float(v).is_integer() and abs(v) < 10_000
+        for v in (summary.median, summary.low, summary.high)
+    )
+    show = (lambda v: str(int(v))) if whole else _digits
+    return f"{middle} ({show(summary.low / scale)}..{show(summary.high / scale)})"
 
 
-def factor(value: float, width: float | None = None) -> str:
-    """A ratio: two decimals, more where the interval of ``width`` needs them."""
-    decimals = 2
-    if width is not None and width > 0:
-        decimals = min(5, max(2, 1 - math.floor(math.log10(width))))
-    elif 0 < value < 0.1:
-        decimals = min(6, 1 - math.floor(math.log10(value)))
+def _scale(value: float, unit: str) -> float:
+    """What ``number`` divides ``value`` by."""
+    base = unit.partition("/")[0]
+    if base in _BYTES:
+        scaled = value * _BYTES[base]
+        size = next((size for size, _ in _BINARY if abs(scaled) >= size), 1)
+        return size / _BYTES[base]
+    if float(value).is_integer() and abs(value) < 10_000:
+        return 1
+    return next((step for step, _ in _PREFIXES if abs(value) >= step * 0.9995), 1)
+
+
+def factor(value: float) -> str:
+    """A ratio alone: two decimals, or two digits below 0.1."""
+    return _fixed(value, _decimals(value))
+
+
+def interval(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A ratio and its interval with the decimals needed to tell on which side of 1 they are."""
+    decimals = _decimals(low if low > 0 else value)
+    while decimals < 6 and any(
+        (end < 1) != (round(end, decimals) < 1) or (end > 1) != (round(end, decimals) > 1)
+        for end in (low, high)
+        if not low <= 1 <= high
+    ):
+        decimals += 1
+    return _fixed(value, decimals), _fixed(low, decimals), _fixed(high, decimals)
+
+
+def _decimals(value: float) -> int:
+    return min(6, 1 - math.floor(math.log10(value))) if 0 < value < 0.1 else 2
+
+
+def _fixed(value: float, decimals: int) -> str:
+    if value == 0:
+        return "0"
     if value >= 100:
-        return number(round(value)) if value >= 10_000 else f"{value:.0f}"
-    text = f"{value:.{decimals}f}"
-    return text if float(text) or value == 0 else f"{value:.1e}"
+        return number(round(value))
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.{decimals}f}"
 
 
 def ratio(found: Ratio) -> str:
@@ -79,9 +120,8 @@ def ratio(found: Ratio) -> str:
     if found.low is None or found.high is None:
         tail = " (1 seed)" if found.verdict is Verdict.ONE_SEED else " (no interval)"
         return f"×{factor(found.value)}{tail}"
-    width = found.high - found.low
-    low, high = factor(found.low, width), factor(found.high, width)
-    return f"×{factor(found.value, width)} [{low}, {high}]"
+    value, low, high = interval(found.value, found.low, found.high)
+    return f"×{value} [{low}, {high}]"
 
 
 def short_reason(found: Ratio) -> str:

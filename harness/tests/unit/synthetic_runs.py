@@ -30,6 +30,17 @@ from harness.store.load import LoadedRun
 
 VARIANTS = ("upstream", "bpf_prog_pack", "execmem")
 RATIOS = {"upstream": 1.0, "bpf_prog_pack": 0.76, "execmem": 0.64}
+ORIGINS = (
+    "user",
+    "kernel_image",
+    "bpf_prog",
+    "bpf_trampoline",
+    "bpf_dispatcher",
+    "module",
+    "ftrace_trampoline",
+    "kprobe",
+    "other",
+)
 PAGES_4K = {"upstream": 22, "bpf_prog_pack": 3, "execmem": 0}
 PAGES_2M = {"upstream": 0, "bpf_prog_pack": 0, "execmem": 1}
 
@@ -108,11 +119,9 @@ def counts(rng: random.Random, size: float, pti: str, variant: str) -> dict[str,
         "itlb.stlb_hit": {"user": size * 3, "bpf_prog": 5 * max(0.0, bpf), "kernel_image": size},
         "itlb.walk_completed_1g": {},
     }
-    names = ("user", "kernel_image", "bpf_prog", "bpf_trampoline", "bpf_dispatcher", "module")
-    names += ("ftrace_trampoline", "kprobe", "other")
     out = {}
     for name, given in parts.items():
-        exact = {origin: int(given.get(origin, 0) * luck) for origin in names}
+        exact = {origin: int(given.get(origin, 0) * luck) for origin in ORIGINS}
         out[name] = {"all": sum(exact.values()), **exact}
     return out
 
