@@ -49,9 +49,10 @@ def folder_errors(folder: Path, kept: str = "") -> Iterator[None]:
                 f"{folder}: the file system is read-only{tail}",
                 "choose another folder with --out",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+            why = error.strerror if folder.is_dir() or not folder.exists() else "not a folder"
             raise UserError(
-                f"{folder}: cannot be written: {error.strerror}{tail}",
+                f"{folder}: cannot be written: {why}{tail}",
                 "choose another folder with --out",
             ) from error
         raise InfrastructureError(f"{folder}: {error.strerror or error}{tail}") from error
@@ -144,7 +145,11 @@ def create_run(manifest: Manifest, root: Path) -> Run:
             path.mkdir()
         except FileExistsError:
             raise UserError(f"{path}: exists already", "choose another run id or --out") from None
-        write_atomically(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        try:
+            write_atomically(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        except OSError:
+            path.rmdir()
+            raise
     return Run(path, manifest, 0)
 
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sums and rates: an unknown part makes an unknown whole, nothing becomes 0."""
+
+import pytest
+
+from harness.analysis import derive
+from harness.model import Reading, Source, Status, unknown
+
+MODEL = Source.MODEL
+
+
+def walks(value: int | None, **labels: str) -> Reading:
+    if value is None:
+        return unknown("itlb.walks", "event", MODEL, Status.FAILED, "lost", labels)
+    return Reading(name="itlb.walks", value=value, unit="event", source=MODEL, labels=labels)
+
+
+def seconds(value: float, source: Source = MODEL) -> Reading:
+    labels = {"window": "w"}
+    return Reading(name="window.seconds", value=value, unit="s", source=source, labels=labels)
+
+
+def test_origins_are_summed_to_groups() -> None:
+    parts = [walks(1, origin="bpf_prog"), walks(2, origin="bpf_trampoline")]
+    parts += [walks(4, origin="module"), walks(8, origin="other"), walks(9, origin="user")]
+    found = {r.labels["origin"]: r.value for r in derive.sums(parts)}
+    assert found == {"bpf": 3, "rest": 12}
+
+
+def test_windows_are_not_mixed() -> None:
+    parts = [walks(1, origin="bpf_prog", window="a"), walks(2, origin="bpf_prog", window="b")]
+    found = {(r.labels["origin"], r.labels["window"]): r.value for r in derive.sums(parts)}
+    assert found == {("bpf", "a"): 1, ("bpf", "b"): 2}
+
+
+def test_unknown_part_makes_unknown_sum() -> None:
+    (found,) = derive.sums([walks(1, origin="bpf_prog"), walks(None, origin="bpf_dispatcher")])
+    assert (found.value, found.status, found.reason) == (None, Status.FAILED, "lost")
+    assert found.labels == {"origin": "bpf"}
+
+
+def test_instances_are_summed() -> None:
+    def hits(value: int, **labels: str) -> Reading:
+        return Reading(
+            name="bench.hits", value=value, unit="operation", source=Source.WORKLOAD, labels=labels
+        )
+
+    (found,) = derive.sums([hits(3, instance="0"), hits(4, instance="1")])
+    assert (found.value, dict(found.labels)) == (7, {})
+    assert derive.sums([hits(3, instance="0"), hits(9)]) == ()  # reported by itself
+
+
+def test_rates() -> None:
+    found = derive.per_second(walks(100, window="w"), seconds(4.0))
+    assert (found.value, found.unit) == (25.0, "event/s")
+    operations = Reading(name="ops", value=50, unit="operation", source=MODEL)
+    assert derive.per_operation(walks(100), operations).value == 2.0
+
+
+@pytest.mark.parametrize(
+    ("reading", "by", "reason"),
+    [
+        (walks(None), seconds(2.0), "lost"),
+        (walks(5), None, "s: not reported"),
+        (walks(5), seconds(0.0), "window.seconds is 0"),
+        (
+            walks(5),
+            unknown("window.seconds", "s", MODEL, Status.NOT_COUNTED, "no window"),
+            "window.seconds: no window",
+        ),
+    ],
+)
+def test_rate_of_unknown(reading: Reading, by: Reading | None, reason: str) -> None:
+    found = derive.per_second(reading, by)
+    assert found.value is None
+    assert found.reason == reason
+    assert found.unit == "event/s"
+
+
+def test_zero_stays_zero() -> None:
+    assert derive.per_second(walks(0), seconds(2.0)).value == 0
+
+
+def test_scaled_stays_scaled() -> None:
+    scaled = Reading(
+        name="x", value=8, unit="event", source=Source.PERF, status=Status.SCALED, reason="50 %"
+    )
+    found = derive.per_second(scaled, seconds(2.0))
+    assert (found.status, found.value, found.reason) == (Status.SCALED, 4.0, "50 %")
+
+
+def test_denominator_of_one_source_for_all_trials() -> None:
+    both = derive.denominators([seconds(1.0), seconds(9.0, Source.PERF)])
+    model_only = derive.denominators([seconds(1.0)])
+    pick = derive.pick_source
+    assert pick("window.seconds", "w", Source.PERF, [both, both]) is Source.PERF
+    assert pick("window.seconds", "w", Source.PERF, [both, model_only]) is Source.MODEL
+    assert pick("window.seconds", "w", Source.KERNEL, [both]) is Source.MODEL
+    assert pick("window.seconds", "other", Source.MODEL, [both]) is None
+    assert pick("ops", "w", Source.MODEL, [both]) is None
+
+
+def test_host_time_divides_nothing() -> None:
+    host = derive.denominators([seconds(1.0, Source.HOST)])
+    assert derive.pick_source("window.seconds", "w", Source.MODEL, [host]) is None
+
+
+def test_window_of() -> None:
+    assert derive.window_of(walks(1, window="w"), ["a", "b"]) == "w"
+    assert derive.window_of(walks(1, phase="window"), ["a"]) == "a"
+    assert derive.window_of(walks(1, phase="window"), ["a", "b"]) is None
+    assert derive.window_of(walks(1, phase="load"), ["a"]) is None
