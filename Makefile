@@ -20,7 +20,7 @@ OPTIONS := $(if $(SUITE),--suite '$(SUITE)') $(if $(WORKLOAD),--workload '$(WORK
            $(if $(OUT),--out '$(OUT)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test check unit vm-test format lock clean
+.PHONY: help setup bench test check format lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,7 +35,10 @@ bench: $(STAMP) ## build the kernels, boot them, measure, compare
 	@$(BENCH) run $(OPTIONS)
 
 test: $(STAMP) ## everything: static checks, unit tests, real kernels in QEMU
-	@$(PYTHON) -m harness.tests.run_all
+	@began=$$(date +%s); status=0; \
+	$(MAKE) --no-print-directory check && \
+	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 harness/tests/vm || status=$$?; \
+	echo "make test took $$(( $$(date +%s) - began )) s"; exit $$status
 
 check: $(STAMP) ## format, lint, types and unit tests, in under a minute
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }

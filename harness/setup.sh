@@ -32,7 +32,7 @@ known() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
 missing() { for p in "$@"; do installed "$p" || printf '%s ' "$p"; done; }
 
 packages="bc bison build-essential busybox-static ccache clang-14 cpio dwarves flex kmod
- libc6-dev libcap-dev libelf-dev libglib2.0-dev libssl-dev lld-14 llvm-14 mmdebstrap patch
+ libc6-dev libcap-dev libelf-dev libglib2.0-dev libssl-dev lld-14 llvm-14 lz4 mmdebstrap patch
  pkg-config python3-venv rsync xz-utils zlib1g-dev zstd"
 # Only some releases package the base source; elsewhere the kernel stage asks for KERNEL_SRC=.
 optional="linux-source-6.1"

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: options to a call of the pipeline; errors to one line and an exit code."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import pipeline
+from harness.config import options
+from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError
+from harness.model import Counters
+from harness.paths import RESULTS
+
+EPILOG = """
+\b
+Exit codes:
+  0    done
+  2    bad input: an option, a configuration, a kernel or a result file
+  3    a prerequisite is missing, or a step outside the measurement broke
+  4    some trial failed (the others are kept)
+  130  interrupted (everything measured before is kept)
+"""
+
+KERNEL_HELP = (
+    "Variant, or a comma-separated list; a kernel image; or a built kernel tree's folder. "
+    "Default: all variants."
+)
+
+
+class _Commands(click.Group):
+    """The top-level group; gives every command the same epilogue."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        cmd.epilog = cmd.epilog or EPILOG
+        super().add_command(cmd, name)
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="execmem-bench")
+def cli() -> None:
+    """Compare kernels by how they allocate executable memory for BPF programs.
+
+    Builds kernels that differ only in that allocator, boots each in QEMU, runs real BPF
+    workloads, counts iTLB misses and page walks, and compares the builds.
+    """
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--quiet", is_flag=True, help="Say nothing but results and errors."),
+        click.option("--kernel", "-k", "kernels", metavar="K[,K...]", help=KERNEL_HELP),
+    ):
+        command = option(command)
+    return command
+
+
+def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--param", "-p", "params", multiple=True, metavar="KEY=VALUE",
+                     help="A parameter of the workload; may be repeated."),
+        click.option("--pcid", type=click.Choice(["tagged", "flush"]),
+                     help="Address-space tags in the model: as Linux on parts with PCID, or none."),
+        click.option("--profile", metavar="CPU", help="CPU the model stands for."),
+        click.option("--mode", type=click.Choice(["exact", "fast", "kvm"]),
+                     help="exact: bit-identical; fast: one host thread per vCPU; kvm: hardware."),
+        click.option("--smp", type=click.IntRange(1, 16), help="Number of vCPUs."),
+        click.option("--seeds", metavar="N", help="A count (3), a list (4,7) or a range (5-9)."),
+        click.option("--pti", type=click.Choice(["on", "off", "both"]),
+                     help="Page-table isolation in the guest."),
+        click.option("--counters", type=click.Choice([c.value for c in Counters]),
+                     help="Where iTLB counts come from; auto: perf where it truly works, else model."),
+        click.option("--workload", "-w", metavar="NAME|FOLDER",
+                     help="One workload instead of the suite's."),
+        click.option("--suite", "-s", default="quick", show_default=True, help="Set of trials."),
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@_common
+@click.option("--json", "as_json", is_flag=True, help="Print the kernels as JSON.")
+def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
+    """Build the kernels, the guest image and the plugin, and say where they are."""
+    built = pipeline.build(kernels, progress=pipeline.Progress(quiet=quiet))
+    click.echo(pipeline.describe_kernels(built, as_json=as_json))
+
+
+@cli.command()
+@_common
+@_selection
+@click.option("--jobs", "-j", type=click.IntRange(1, 64),
+              help="Trials side by side (exact mode only). Default: number of CPUs.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
+              help="Folder that gets the run's folder.")
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def run(**chosen: Any) -> None:
+    """Run a suite on the kernels and print the comparison."""
+    progress = pipeline.Progress(quiet=chosen.pop("quiet"))
+    as_json = chosen.pop("as_json")
+    if chosen["pti"] is not None:
+        chosen["pti"] = options.pti(chosen["pti"])
+    if chosen["seeds"] is not None:
+        chosen["seeds"] = options.seeds(chosen["seeds"])
+    chosen["params"] = options.params(chosen["params"])
+    outcome = pipeline.run(pipeline.RunRequest(**chosen), progress)
+    pipeline.show([str(outcome.path)], as_json=as_json)
+    progress.say(f"kept in {outcome.path}")
+    if outcome.interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+    if outcome.failed:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]),
+              default="table", show_default=True)
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
+              help="Folder that holds the runs.")
+def compare(runs: tuple[str, ...], baseline: str | None, form: str, out: Path) -> None:
+    """Compare saved runs (a folder, an id, the start of one, or `latest`).
+
+    Refuses runs whose provenance differs in what must agree.
+    """
+    pipeline.show(runs, root=out, baseline=baseline, form=form)
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--format", "form", required=True,
+              type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]))
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
+              help="Folder that holds the runs.")
+def export(run_name: str, form: str, out: Path) -> None:
+    """Write a saved run to standard output in a format that other tools read."""
+    click.echo(pipeline.export(run_name, form, out), nl=False)
+
+
+@cli.command("list")
+@click.option("--workloads", is_flag=True, help="Only the workloads.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_(workloads: bool, as_json: bool) -> None:
+    """List variants, suites, workloads and CPU profiles."""
+    click.echo(pipeline.listing(workloads_only=workloads, as_json=as_json), nl=False)
+
+
+@cli.command()
+@_common
+@click.option("--pti", type=click.Choice(["on", "off"]), default="off", show_default=True)
+@click.option("--smp", type=click.IntRange(1, 16), default=2, show_default=True)
+@click.option("--bcc/--no-bcc", default=True, show_default=True, help="With the bcc image layer.")
+def shell(kernels: str | None, quiet: bool, pti: str, smp: int, bcc: bool) -> None:
+    """Boot a variant and give an interactive shell in it. Ctrl-A X leaves."""
+    sys.exit(pipeline.shell(kernels, pti, smp, bcc, pipeline.Progress(quiet=quiet)))
+
+
+def main() -> None:
+    """Entry point: every BenchError becomes one line and its exit code, here only."""
+    try:
+        cli(standalone_mode=False)
+    except BenchError as error:
+        click.echo(f"execmem-bench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("execmem-bench: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent: runs one trial in the guest and tells the host everything about it."""
+
+import importlib.util
+import json
+import os
+import platform
+import time
+import traceback
+from pathlib import Path
+
+from . import edges
+from .frames import Channel
+from .marker import Marker
+from .workload_api import Context, WorkloadFailed
+
+TRIAL = Path("/run/trial/trial.json")
+FOLDER = Path("/run/trial/workload")
+WINDOW = 1
+
+
+def load_workload(folder: Path, module: str):
+    """An instance of the class Workload in ``folder``/``module``."""
+    spec = importlib.util.spec_from_file_location("workload", folder / module)
+    if spec is None or spec.loader is None:
+        raise WorkloadFailed(f"{module} is not a Python file")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded.Workload()
+
+
+def trial(channel: Channel) -> None:
+    """Run the trial that ``trial.json`` describes."""
+    document = json.loads(TRIAL.read_text())
+    marker = Marker()
+    channel.record(
+        "hello",
+        {
+            "release": platform.release(),
+            "cpus": os.cpu_count(),
+            "cmdline": Path("/proc/cmdline").read_text().strip(),
+            "python": platform.python_version(),
+        },
+    )
+    workload_spec = document["workload"]
+    watch = workload_spec["watch"]
+    if watch:
+        address = edges.symbol_address(watch)
+        channel.record("watch", {"symbol": watch, "address": address})
+        if address is not None:
+            marker.watch(address)
+    ctx = Context(channel, document, FOLDER)
+    workload = load_workload(FOLDER, workload_spec["module"])
+    edges.sample(channel, "baseline")
+    try:
+        ctx.progress("setting up")
+        workload.setup(ctx)
+        ctx.progress("warming up")
+        workload.warm(ctx)
+        edges.sample(channel, "open")
+        ctx.progress("measuring")
+        began = time.monotonic_ns()
+        marker.open(WINDOW)
+        workload.measure(ctx)
+        marker.close(WINDOW)
+        ended = time.monotonic_ns()
+        channel.record("windows", {str(WINDOW): {"label": "measured", "ns": ended - began}})
+        edges.sample(channel, "close")
+        ctx.progress("tearing down")
+        workload.teardown(ctx)
+    finally:
+        ctx.stop_children()
+    edges.sample(channel, "end")
+
+
+def main() -> None:
+    """Run, and always say how it ended."""
+    channel = Channel()
+    done = {"status": "ok", "reason": ""}
+    try:
+        trial(channel)
+    except Exception as error:
+        kind = "workload" if isinstance(error, WorkloadFailed) else "agent"
+        done = {"status": "failed", "kind": kind, "reason": f"{type(error).__name__}: {error}"}
+        channel.text("file", "traceback", traceback.format_exc())
+    channel.send("done", "done", json.dumps(done).encode())
+    channel.close()
+
+
+main()

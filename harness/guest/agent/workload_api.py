@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a workload may use. A workload is a folder with ``workload.toml`` and a Python file
+that has a class ``Workload`` with the methods of the protocol below.
+
+Only the standard library and the guest image's packages (psutil, pyroute2; bcc where
+``workload.toml`` says ``layers = ["bcc"]``) can be imported.
+"""
+
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Protocol
+
+from . import perf_stat
+from .frames import Channel
+
+
+class WorkloadFailed(Exception):
+    """The workload did not do what it measures; the text says what happened."""
+
+
+class Workload(Protocol):
+    """The four steps; ``measure`` alone runs inside the window."""
+
+    def setup(self, ctx: "Context") -> None:
+        """Load and attach everything. Nothing is measured yet."""
+
+    def warm(self, ctx: "Context") -> None:
+        """Return once the load runs as it will during the window."""
+
+    def measure(self, ctx: "Context") -> None:
+        """The window: usually ``ctx.wait(seconds)`` while the load runs."""
+
+    def teardown(self, ctx: "Context") -> None:
+        """Stop the load, read its own figures, unload."""
+
+
+class Context:
+    """The trial as the workload sees it.
+
+    ``params``: the workload's parameters; ``rng``: a generator seeded by the trial's seed,
+    the only source of chance to use; ``smp``: number of vCPUs; ``folder``: the workload's
+    folder in the guest.
+    """
+
+    def __init__(self, channel: Channel, trial: dict, folder: Path) -> None:
+        spec = trial["spec"]
+        self.params: dict = spec["params"]
+        self.seed: int = spec["seed"]
+        self.rng = random.Random(self.seed)
+        self.smp: int = spec["smp"]
+        self.variant: str = spec["variant"]
+        self.folder = folder
+        self._perf_events: list[str] = trial["perf_events"]
+        self._channel = channel
+        self._children: list[subprocess.Popen] = []
+
+    def progress(self, text: str) -> None:
+        """A line for whoever watches the run."""
+        self._channel.text("progress", "progress", text)
+
+    def note(self, text: str) -> None:
+        """Something that every reader of the result must know; kept in the record."""
+        self._channel.record("note", text)
+
+    def emit(
+        self,
+        name: str,
+        value: int | float | None,
+        unit: str,
+        labels: dict[str, str] | None = None,
+        status: str = "ok",
+        reason: str = "",
+    ) -> None:
+        """A reading of the workload's own. ``value`` None needs another status and a reason."""
+        self._channel.record(
+            "reading",
+            {
+                "name": name,
+                "value": value,
+                "unit": unit,
+                "labels": labels or {},
+                "status": status,
+                "reason": reason,
+            },
+        )
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep raw output beside the record, as ``workload/<name>``."""
+        self._channel.send("file", f"workload/{name}", data)
+
+    def wait(self, seconds: float) -> None:
+        """Let the load run for ``seconds`` of guest time; under ``perf stat`` if asked for."""
+        if not self._perf_events:
+            time.sleep(seconds)
+            return
+        status, output, errors = perf_stat.run(self._perf_events, seconds)
+        self._channel.send("file", "perf/stat.json", output)
+        self._channel.send("file", "perf/stderr", errors)
+        self._channel.record("perf_status", status)
+
+    def spawn(self, argv: list[str], output: Path) -> subprocess.Popen:
+        """Start ``argv`` with its output in the file ``output``; stopped after the trial."""
+        with output.open("wb") as file:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            )
+        self._children.append(child)
+        return child
+
+    def run(self, argv: list[str], timeout: float = 600) -> str:
+        """Run ``argv`` to its end and return its output. Raises WorkloadFailed."""
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
+        text = done.stdout.decode(errors="replace")
+        if done.returncode != 0:
+            raise WorkloadFailed(f"{' '.join(argv)} ended with {done.returncode}: {text[-500:]}")
+        return text
+
+    def stop_children(self) -> None:
+        """End everything started with ``spawn``."""
+        for child in self._children:
+            if child.poll() is None:
+                child.kill()
+        for child in self._children:
+            child.wait()
+        self._children.clear()

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's layers: cpio files that are concatenated into one initramfs.
+
+``base`` (Python, perf, busybox) and ``bcc`` (clang and LLVM) come from Debian's packages
+and are cached; ``agent``, ``kernel`` and ``trial`` are written when they are needed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness import proc
+from harness.errors import PrerequisiteError
+from harness.image import cpio, recipe
+from harness.paths import PROJECT, cache_dir
+
+AGENT = PROJECT / "harness" / "guest" / "agent"
+AGENT_PLACE = "opt/execmem-bench"
+TRIAL_PLACE = "run/trial"
+HEADERS_PLACE = "opt/kernel-headers"
+BASE_LAYERS = ("base", "bcc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A cpio file and the SHA-256 of its bytes."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def base_layers(progress: Callable[[str], None]) -> dict[str, Layer]:
+    """The layers made from the distribution's packages, built once and cached.
+
+    Raises PrerequisiteError on a distribution that cannot serve, CommandError when
+    mmdebstrap fails (its log is kept in the cache folder and named).
+    """
+    host = recipe.release(recipe.parse_os_release(Path("/etc/os-release").read_text()))
+    key = recipe_key(host)
+    root = cache_dir() / "images"
+    root.mkdir(exist_ok=True)
+    place = root / key
+    with FileLock(root / f"{key}.lock"):
+        if not (place / "layers.json").is_file():
+            _build(host, place, progress)
+        hashes: dict[str, str] = json.loads((place / "layers.json").read_text())
+    return {
+        name: Layer(name=name, path=place / f"{name}.cpio", sha256=hashes[name])
+        for name in BASE_LAYERS
+    }
+
+
+def recipe_key(host: recipe.Release) -> str:
+    """Name of the cached image: changes whenever the recipe does (not with the mirror)."""
+    text = Path(recipe.__file__).read_bytes() + Path(__file__).read_bytes()
+    text += Path(cpio.__file__).read_bytes() + f"{host.id} {host.codename}".encode()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _build(host: recipe.Release, place: Path, progress: Callable[[str], None]) -> None:
+    if os.geteuid() != 0:
+        raise PrerequisiteError("making the guest image needs root", "run as root, or with sudo")
+    log = place.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
+        work = Path(temporary)
+        work.chmod(0o755)
+        root, base_list = work / "root", work / "base.list"
+        progress("installing the guest's packages (mmdebstrap)")
+        proc.run(
+            recipe.mmdebstrap_argv(host, root, base_list),
+            env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": "/var/tmp"},
+            timeout=1200,
+            log=log,
+            on_line=lambda line: progress(f"guest image: {line}"),
+        )
+        progress("writing the guest image's layers")
+        in_base = {line.removeprefix("./") for line in base_list.read_text().splitlines()}
+        kept = [n for n in _names(root) if not recipe.dropped(n)]
+        made = place.with_name(place.name + ".new")
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        hashes = {}
+        for name, chosen in (
+            ("base", [n for n in kept if n in in_base]),
+            ("bcc", [n for n in kept if n not in in_base]),
+        ):
+            hashes[name] = write_layer(made / f"{name}.cpio", cpio.from_tree(root, chosen))
+        (made / "packages.txt").write_text(_packages(root))
+        (made / "layers.json").write_text(json.dumps(hashes))
+        shutil.rmtree(place, ignore_errors=True)
+        made.rename(place)
+
+
+def _names(root: Path) -> Iterable[str]:
+    for folder, dirs, files in os.walk(root):
+        for name in (*dirs, *files):
+            yield str((Path(folder) / name).relative_to(root))
+
+
+def _packages(root: Path) -> str:
+    """``name version`` of each installed package, from dpkg's own status file."""
+    lines = []
+    name = ""
+    for line in (root / "var/lib/dpkg/status").read_text(errors="replace").splitlines():
+        if line.startswith("Package: "):
+            name = line.removeprefix("Package: ")
+        elif line.startswith("Version: "):
+            lines.append(f"{name} {line.removeprefix('Version: ')}\n")
+    return "".join(sorted(lines))
+
+
+def write_layer(path: Path, entries: Iterable[cpio.Entry]) -> str:
+    """Write ``entries`` to ``path``; returns the SHA-256 of the bytes. Raises OSError."""
+    with path.open("wb") as file:
+        cpio.write(entries, file)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def agent_layer(path: Path) -> Layer:
+    """Init and the agent, from the checkout."""
+    files = sorted(p for p in AGENT.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    entries: list[cpio.Entry] = []
+    for file in files:
+        name = f"{AGENT_PLACE}/agent/{file.relative_to(AGENT)}"
+        if file.name == "init":
+            entries.append(cpio.regular("init", file.read_bytes(), 0o755))
+        else:
+            entries.append(cpio.regular(name, file.read_bytes()))
+    entries = [*cpio.parents(e.name for e in entries), *entries]
+    return Layer(name="agent", path=path, sha256=write_layer(path, entries))
+
+
+def kernel_layer(
+    path: Path, *, modules: Path | None, headers: Path | None, files: Mapping[str, Path]
+) -> Layer:
+    """What belongs to one kernel: its modules tree (``lib/modules/<release>`` below
+    ``modules``), its headers (``kheaders_data.tar.xz``), and ``files`` (place -> file)."""
+    entries: list[cpio.Entry] = []
+    if modules is not None:
+        entries += cpio.from_tree(modules)
+    if headers is not None:
+        entries += list(_headers(headers))
+    for place, source in sorted(files.items()):
+        mode = source.stat().st_mode & 0o100777
+        entries.append(cpio.Entry(name=place, mode=mode, source=source))
+    entries = [*cpio.parents(e.name for e in entries), *entries]
+    return Layer(name="kernel", path=path, sha256=write_layer(path, entries))
+
+
+def _headers(archive: Path) -> Iterable[cpio.Entry]:
+    with tarfile.open(archive) as tar:
+        for member in sorted(tar.getmembers(), key=lambda m: m.name):
+            name = f"{HEADERS_PLACE}/{member.name.removeprefix('./')}"
+            if member.isdir():
+                yield cpio.directory(name.rstrip("/"))
+            elif member.isfile():
+                file = tar.extractfile(member)
+                assert file is not None
+                yield cpio.regular(name, file.read(), member.mode)
+
+
+def trial_layer(path: Path, trial_json: bytes, workload: Path) -> Layer:
+    """What belongs to one trial: ``trial.json`` and the workload's folder."""
+    names = [
+        n for n in _names(workload) if "__pycache__" not in n and not n.endswith((".md", ".pyc"))
+    ]
+    entries = [
+        cpio.regular(f"{TRIAL_PLACE}/trial.json", trial_json),
+        *cpio.from_tree(workload, names, prefix=f"{TRIAL_PLACE}/workload/"),
+    ]
+    entries = [*cpio.parents(e.name for e in entries), *entries]
+    return Layer(name="trial", path=path, sha256=write_layer(path, entries))
+
+
+def join(layers: Iterable[Layer], initrd: Path) -> None:
+    """Concatenate ``layers`` into ``initrd``, in order: later ones overlay earlier ones."""
+    with initrd.open("wb") as out:
+        for layer in layers:
+            with layer.path.open("rb") as file:
+                shutil.copyfileobj(file, out, 1 << 20)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which counters and which mode a run uses, and why."""
+
+from dataclasses import dataclass
+
+from harness.errors import PrerequisiteError, UserError
+from harness.model import Counters, Mode
+from harness.vm.accel import Accelerator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What was chosen; ``reason`` goes into the manifest and onto every table."""
+
+    counters: Counters
+    mode: Mode
+    reason: str
+
+
+def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerator | None) -> Choice:
+    """Settle ``asked`` (may be auto) and ``mode`` (None: not asked for).
+
+    ``kvm`` is the probe's verdict; None when nothing depends on it. ``auto`` is perf only
+    where KVM runs a guest, and then the guest's own check decides (see ``pmu``).
+    Raises UserError for a combination that cannot work, PrerequisiteError for KVM that
+    was asked for and does not run.
+    """
+    if mode is Mode.KVM:
+        if kvm is None or not kvm.works:
+            why = kvm.reason if kvm else "not probed"
+            raise PrerequisiteError(f"--mode kvm: {why}", "use --mode exact")
+        if asked in (Counters.MODEL, Counters.BOTH):
+            raise UserError(
+                f"--counters {asked} with --mode kvm", "the model needs TCG: use --mode exact or fast"
+            )
+        counters = Counters.PERF if asked is Counters.AUTO else asked
+        return Choice(counters=counters, mode=Mode.KVM, reason=kvm.reason)
+    settled = mode or suite_mode
+    if asked is not Counters.AUTO:
+        return Choice(counters=asked, mode=settled, reason=f"{asked} was asked for")
+    if mode is None and kvm is not None and kvm.works:
+        return Choice(counters=Counters.PERF, mode=Mode.KVM, reason=kvm.reason)
+    why = f"--mode {mode} has no PMU" if mode else (kvm.reason if kvm else "KVM was not probed")
+    return Choice(counters=Counters.MODEL, mode=settled, reason=f"model: {why}")
+
+
+def needs_probe(asked: Counters, mode: Mode | None) -> bool:
+    """Whether ``choose`` depends on KVM at all."""
+    return mode is Mode.KVM or (asked is Counters.AUTO and mode is None)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""N parallel ``bench trig-kprobe``: N kprobe programs on getpgid(2), N callers of it."""
+
+import ctypes
+import re
+import socket
+import struct
+import time
+from pathlib import Path
+
+from agent.workload_api import Context, WorkloadFailed
+
+OUTPUT = Path("/tmp/bench")
+ITERATION = re.compile(
+    r"^Iter\s+(?P<iter>\d+)\s+\(\s*(?P<off_us>-?[\d.]+)us\):"
+    r"\s+hits\s+(?P<hits>[\d.]+)M/s\s+\(\s*(?P<prod>[\d.]+)M/prod\)"
+)
+POLL_S = 0.25
+ATTACH_LIMIT_S = 600.0
+SO_ATTACH_FILTER = 26
+
+
+def bench_argv(params: dict, smp: int, instance: int) -> list[str]:
+    """Command line of one instance. ``bench -a`` pins its producer to CPU 1."""
+    argv = ["stdbuf", "-oL", "bench", f"-w{params['warmup_s']}", f"-d{params['duration_s']}"]
+    if params["placement"] == "reference" and smp >= 2:
+        argv.append("-a")
+    elif params["placement"] == "spread":
+        argv += [f"--prod-affinity={instance % smp}", f"--cons-affinity={instance % smp}"]
+    return [*argv, "trig-kprobe"]
+
+
+def iterations(text: str) -> list[float]:
+    """Hits per second of each interval that bench printed, in its own unit (10^6/s)."""
+    return [float(m["hits"]) for m in map(ITERATION.match, text.splitlines()) if m]
+
+
+def filter_code(length: int) -> bytes:
+    """A classic BPF filter of ``length`` instructions that accepts everything."""
+    add, accept = (0x04, 0, 0, 1), (0x06, 0, 0, 0xFFFF)
+    return b"".join(struct.pack("HBBI", *i) for i in [add] * (length - 1) + [accept])
+
+
+class Workload:
+    def __init__(self) -> None:
+        self._children: list = []
+        self._files: list[Path] = []
+        self._fillers: list[socket.socket] = []
+
+    def setup(self, ctx: Context) -> None:
+        params = ctx.params
+        if params["placement"] not in ("reference", "spread", "none"):
+            raise WorkloadFailed(f"placement={params['placement']!r}: not reference, spread, none")
+        if params["placement"] == "reference" and ctx.smp < 2:
+            ctx.note("one vCPU: bench runs without -a, which pins its producer to CPU 1")
+        OUTPUT.mkdir(exist_ok=True)
+        for instance in range(params["instances"]):
+            for _ in range(ctx.rng.randint(0, params["fillers"])):
+                self._filler(ctx.rng.randint(1, 64))
+            path = OUTPUT / f"{instance}.txt"
+            self._children.append(ctx.spawn(bench_argv(params, ctx.smp, instance), path))
+            self._files.append(path)
+
+    def warm(self, ctx: Context) -> None:
+        """Until each instance has printed the interval that follows its warm-up."""
+        needed = ctx.params["warmup_s"] + 1
+        deadline = time.monotonic() + ATTACH_LIMIT_S
+        told = -1
+        while True:
+            self._all_alive()
+            ready = sum(len(iterations(path.read_text())) >= needed for path in self._files)
+            if ready == len(self._files):
+                return
+            if time.monotonic() > deadline:
+                raise WorkloadFailed(
+                    f"{ready} of {len(self._files)} instances warm after {ATTACH_LIMIT_S:g} s"
+                )
+            if ready != told:
+                ctx.progress(f"{ready} of {len(self._files)} instances warm")
+                told = ready
+            time.sleep(POLL_S)
+
+    def measure(self, ctx: Context) -> None:
+        self._before = [len(iterations(path.read_text())) for path in self._files]
+        ctx.wait(ctx.params["window_s"])
+
+    def teardown(self, ctx: Context) -> None:
+        self._all_alive()
+        ctx.stop_children()
+        for instance, path in enumerate(self._files):
+            text = path.read_text()
+            ctx.keep(f"bench-{instance}.txt", text.encode())
+            labels = {"instance": str(instance)}
+            inside = iterations(text)[self._before[instance] :]
+            if inside:
+                mean = sum(inside) / len(inside)
+                ctx.emit("bench.hits", round(mean, 6), "10^6/s", labels)
+            else:
+                ctx.emit(
+                    "bench.hits",
+                    None,
+                    "10^6/s",
+                    labels,
+                    "not_counted",
+                    "no interval of bench ended inside the window",
+                )
+        for filler in self._fillers:
+            filler.close()
+
+    def _filler(self, length: int) -> None:
+        code = ctypes.create_string_buffer(filter_code(length))
+        program = struct.pack("HxxxxxxP", length, ctypes.addressof(code))
+        filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        filler.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        self._fillers.append(filler)
+
+    def _all_alive(self) -> None:
+        for instance, child in enumerate(self._children):
+            if child.poll() is not None:
+                said = self._files[instance].read_text()[-300:].strip()
+                raise WorkloadFailed(f"instance {instance} ended with {child.returncode}: {said}")
