@@ -8,6 +8,8 @@ A reading that is not listed is compared as well, as a level, under its own name
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.model import Source
+
 
 class Section(StrEnum):
     """Where a reading stands in a table; the order is the order of the sections."""
@@ -41,9 +43,22 @@ class Metric:
     better: str = ""  # "lower" | "higher" | "": neither by itself
     main: bool = False  # among the first lines of a table, and in its sentence
     meaning: str = ""
+    sources: tuple[Source, ...] = (Source.KERNEL,)  # that report it
 
 
-def _itlb(name: str, title: str, meaning: str, *, main: bool = False, better: str = "") -> Metric:
+MODEL = (Source.MODEL,)
+BOTH = (Source.MODEL, Source.PERF)
+
+
+def _itlb(
+    name: str,
+    title: str,
+    meaning: str,
+    *,
+    main: bool = False,
+    better: str = "",
+    sources: tuple[Source, ...] = MODEL,
+) -> Metric:
     return Metric(
         name=name,
         title=title,
@@ -53,6 +68,7 @@ def _itlb(name: str, title: str, meaning: str, *, main: bool = False, better: st
         better=better,
         main=main,
         meaning=meaning,
+        sources=sources,
     )
 
 
@@ -65,6 +81,7 @@ def _fact(
     *,
     kind: Kind = Kind.LEVEL,
     better: str = "",
+    sources: tuple[Source, ...] = (Source.KERNEL,),
 ) -> Metric:
     return Metric(
         name=name,
@@ -74,6 +91,7 @@ def _fact(
         kind=kind,
         better=better,
         meaning=meaning,
+        sources=sources,
     )
 
 
@@ -84,6 +102,7 @@ METRICS: tuple[Metric, ...] = (
         "instruction fetches that missed both TLB levels and found a 4 kB page",
         main=True,
         better="lower",
+        sources=BOTH,
     ),
     _itlb(
         "itlb.walk_completed_2m_4m",
@@ -91,6 +110,7 @@ METRICS: tuple[Metric, ...] = (
         "the same, where the walk found a 2 MB page",
         main=True,
         better="lower",
+        sources=BOTH,
     ),
     _itlb(
         "itlb.stlb_hit",
@@ -98,10 +118,25 @@ METRICS: tuple[Metric, ...] = (
         "fetches that missed the first-level iTLB and hit the second level",
         main=True,
         better="lower",
+        sources=BOTH,
     ),
-    _itlb("itlb.walk_completed_1g", "1 GB walks", "the same, 1 GB pages", better="lower"),
-    _itlb("itlb.walks", "walks, all sizes", "completed walks of every page size", better="lower"),
-    _itlb("iTLB-load-misses", "iTLB-load-misses", "perf's generic event", better="lower"),
+    _itlb(
+        "itlb.walk_completed_1g", "1 GB walks", "the same, 1 GB pages", better="lower", sources=BOTH
+    ),
+    _itlb(
+        "itlb.walks",
+        "walks, all sizes",
+        "completed walks of every page size",
+        better="lower",
+        sources=BOTH,
+    ),
+    _itlb(
+        "iTLB-load-misses",
+        "iTLB-load-misses",
+        "perf's generic event: walks or misses, by part",
+        better="lower",
+        sources=(Source.PERF,),
+    ),
     _itlb("itlb.lookups", "iTLB lookups", "page accesses that the model looked up"),
     _itlb("itlb.l1_hit", "first-level hits", "lookups that hit the first-level iTLB"),
     _fact(
@@ -243,12 +278,13 @@ METRICS: tuple[Metric, ...] = (
     ),
     _fact(
         "bench.hits",
-        "bench hits, all instances",
-        "operation",
+        "bench hits, mean of instances",
+        "10^6/s",
         Section.WORK,
-        "what `bench` itself counted in the window",
-        kind=Kind.COUNT,
+        "calls per second as `bench` itself printed them, by instance: each instance's program "
+        "runs on every call, so each of them counts all calls",
         better="higher",
+        sources=(Source.WORKLOAD,),
     ),
     _fact(
         "ops",
@@ -258,6 +294,7 @@ METRICS: tuple[Metric, ...] = (
         "the workload's operations in the window, counted exactly",
         kind=Kind.COUNT,
         better="higher",
+        sources=MODEL,
     ),
     _fact(
         "insn.kernel",
@@ -266,6 +303,7 @@ METRICS: tuple[Metric, ...] = (
         Section.WORK,
         "instructions retired in the kernel",
         kind=Kind.COUNT,
+        sources=MODEL,
     ),
     _fact(
         "insn.user",
@@ -274,6 +312,7 @@ METRICS: tuple[Metric, ...] = (
         Section.WORK,
         "instructions retired in user mode",
         kind=Kind.COUNT,
+        sources=MODEL,
     ),
     _fact(
         "window.seconds",
@@ -281,6 +320,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         Section.WORK,
         "the guest's own (virtual) time",
+        sources=(Source.MODEL, Source.PERF, Source.KERNEL),
     ),
 )
 
@@ -295,6 +335,9 @@ ORIGIN_GROUPS: dict[str, tuple[str, ...]] = {
     "rest": ("module", "ftrace_trampoline", "kprobe", "other"),
 }
 """Sums of origins made for tables, beside the origins as read."""
+
+INSTANCE_MEANS = frozenset({"bench.hits"})
+"""Readings by instance whose mean is made for tables, beside the instances as read."""
 
 ORIGIN_TITLES: dict[str, str] = {
     "all": "all text",

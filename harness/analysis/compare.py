@@ -140,7 +140,7 @@ def compare(
     for run in runs:
         for record in run.records:
             build = names[run.manifest.run, record.spec.variant]
-            made = derive.sums(record.readings)
+            made = derive.groups(record.readings)
             tables[Settings.of(record.spec)].append(
                 _Trial(
                     build=build,

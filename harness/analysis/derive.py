@@ -8,49 +8,55 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.analysis.catalogue import OPERATIONS, ORIGIN_GROUPS, SECONDS
+from harness.analysis.catalogue import INSTANCE_MEANS, OPERATIONS, ORIGIN_GROUPS, SECONDS
 from harness.model import Reading, Source, Status, unknown
 
 PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
 """Which source's seconds and operations divide a reading whose own source has none."""
 
 
-def total(parts: Sequence[Reading], labels: Mapping[str, str]) -> Reading:
-    """The sum of ``parts`` (not empty, one name, unit and source) under ``labels``."""
+def merged(parts: Sequence[Reading], labels: Mapping[str, str], *, mean: bool = False) -> Reading:
+    """The sum (or ``mean``) of ``parts`` under ``labels``.
+
+    ``parts`` is not empty and of one name, unit and source.
+    """
     first = parts[0]
     bad = next((part for part in parts if part.value is None), None)
     if bad is not None:
         return replace(bad, labels=dict(labels))
-    scaled = any(part.status is Status.SCALED for part in parts)
+    scaled = next((part for part in parts if part.status is Status.SCALED), None)
+    total = sum(part.value for part in parts if part.value is not None)
     return replace(
         first,
-        value=sum(part.value for part in parts if part.value is not None),
+        value=total / len(parts) if mean else total,
         status=Status.SCALED if scaled else Status.OK,
         labels=dict(labels),
-        reason=next((part.reason for part in parts if part.status is Status.SCALED), ""),
+        reason=scaled.reason if scaled else "",
     )
 
 
-def sums(readings: Iterable[Reading]) -> tuple[Reading, ...]:
-    """Origin groups (``ORIGIN_GROUPS``) and the sum over instances of each reading.
+def groups(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+    """Sums over origin groups (``ORIGIN_GROUPS``), means over instances (``INSTANCE_MEANS``).
 
-    A sum that the trial reports by itself is not made again.
+    One that the trial reports by itself is not made again.
     """
     readings = tuple(readings)
     reported = {reading.key for reading in readings}
-    groups: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
-    groups = defaultdict(list)
+    found: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
+    found = defaultdict(list)
     group_of = {origin: name for name, parts in ORIGIN_GROUPS.items() for origin in parts}
     for reading in readings:
         labels = dict(reading.labels)
         if labels.get("origin") in group_of:
             labels["origin"] = group_of[labels["origin"]]
-        elif "instance" in labels:
+        elif "instance" in labels and reading.name in INSTANCE_MEANS:
             del labels["instance"]
         else:
             continue
-        groups[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
-    made = (total(parts, dict(key[2])) for key, parts in groups.items())
+        found[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
+    made = (
+        merged(parts, dict(key[2]), mean=key[0] in INSTANCE_MEANS) for key, parts in found.items()
+    )
     return tuple(reading for reading in made if reading.key not in reported)
 
 

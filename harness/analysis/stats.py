@@ -15,6 +15,8 @@ from enum import StrEnum
 import scipy.stats  # type: ignore[import-untyped]
 
 CONFIDENCE = 0.95
+MATERIAL = 1.25
+"""A change by this factor, up or down, must be outside an interval that shows no difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ class Verdict(StrEnum):
 
     LOWER = "lower"
     HIGHER = "higher"
-    NO_DIFFERENCE = "no_difference"  # the interval holds 1
+    NO_DIFFERENCE = "no_difference"  # the interval holds 1 and no MATERIAL change
+    UNDECIDED = "undecided"  # the interval holds 1 and a MATERIAL change: more seeds needed
     ONE_SEED = "one_seed"  # a ratio without an interval
     UNDEFINED = "undefined"  # no ratio
 
@@ -90,7 +93,9 @@ class Ratio:
             return Verdict.LOWER
         if self.low > 1:
             return Verdict.HIGHER
-        return Verdict.NO_DIFFERENCE
+        if self.low * MATERIAL > 1 and self.high < MATERIAL:
+            return Verdict.NO_DIFFERENCE
+        return Verdict.UNDECIDED
 
 
 def ratio(ours: Mapping[int, float], base: Mapping[int, float]) -> Ratio:

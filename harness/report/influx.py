@@ -66,24 +66,26 @@ def line(
     at: int | None,
 ) -> str:
     """One line: tags sorted, empty tags left out (the protocol has none), fields sorted."""
-    head = _escaped(measurement, ", ")
     pairs = [
-        f",{_escaped(key, ',= ')}={_escaped(value, ',= ')}"
+        f",{_escaped(key)}={_escaped(value)}"
         for key, value in sorted(tags.items())
-        if value
+        if plain_tag(value)
     ]
-    values = ",".join(f"{_escaped(k, ',= ')}={_field(v)}" for k, v in sorted(fields.items()))
+    values = ",".join(f"{_escaped(k)}={_field(v)}" for k, v in sorted(fields.items()))
     stamp = "" if at is None else f" {at}"
-    return f"{head}{''.join(pairs)} {values}{stamp}"
+    return f"{measurement}{''.join(pairs)} {values}{stamp}"
 
 
-def _escaped(said: str, special: str) -> str:
-    """``said`` with ``special`` escaped; line breaks become spaces.
+def plain_tag(said: str) -> str:
+    """What a tag can hold of ``said``: line breaks become spaces, backslashes slashes.
 
-    A backslash at the end would escape what follows it: it is dropped.
+    A backslash in a tag means itself or an escape by what follows it; readers differ.
     """
-    said = " ".join(said.splitlines()).rstrip("\\")
-    return "".join(f"\\{c}" if c in special else c for c in said)
+    return " ".join(said.splitlines()).replace("\\", "/")
+
+
+def _escaped(said: str) -> str:
+    return "".join(f"\\{c}" if c in ",= " else c for c in plain_tag(said))
 
 
 def _field(value: float | str | bool) -> str:

@@ -82,7 +82,8 @@ def finding(what: str, cell: Cell, *, seeds: bool = True) -> str:
     words = {
         Verdict.LOWER: f"fewer {what}",
         Verdict.HIGHER: f"more {what}",
-        Verdict.NO_DIFFERENCE: f"no difference shown in {what}",
+        Verdict.NO_DIFFERENCE: f"no difference in {what}",
+        Verdict.UNDECIDED: f"undecided: {what}",
         Verdict.ONE_SEED: what,
         Verdict.UNDEFINED: what,
     }

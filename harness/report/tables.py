@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
-from harness.analysis.catalogue import ORIGIN_TITLES, Section
+from harness.analysis.catalogue import INSTANCE_MEANS, ORIGIN_TITLES, Section
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.model import Source, Status
@@ -144,7 +144,7 @@ def _wanted(row: Row, block: Block, full: bool) -> bool:
     labels = dict(row.labels)
     if row.window and row.window not in block.windows:
         return False  # the model's window over the whole run
-    if "instance" in labels:
+    if "instance" in labels and row.metric.name in INSTANCE_MEANS:
         return False
     origin = labels.get("origin")
     if origin is not None and origin not in ORIGIN_TITLES:

@@ -30,8 +30,8 @@ def number(value: float, unit: str = "") -> str:
         scaled = value * _BYTES[base]
         for size, name in _BINARY:
             if abs(scaled) >= size:
-                return _digits(scaled / size) + name + slash + per
-        return _digits(scaled) + " B" + slash + per
+                return _whole(scaled / size) + name + slash + per
+        return _whole(scaled) + " B" + slash + per
     if float(value).is_integer() and abs(value) < 10_000:
         return str(int(value))
     for step, name in _PREFIXES:
@@ -41,14 +41,17 @@ def number(value: float, unit: str = "") -> str:
 
 
 def _digits(value: float) -> str:
+    """Three digits, without a prefix."""
+    value = float(f"{value:.3g}")
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if size < -4:
-        return f"{value:.1e}"
-    decimals = max(0, 2 - size)
-    text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text and float(value).is_integer() else text
+    return f"{value:.1e}" if size < -4 else f"{value:.{max(0, 2 - size)}f}"
+
+
+def _whole(value: float) -> str:
+    """As ``_digits``, but a whole number without decimals."""
+    return f"{value:.0f}" if float(value).is_integer() else _digits(value)
 
 
 def spread(summary: Summary, unit: str) -> str:
@@ -60,11 +63,8 @@ def spread(summary: Summary, unit: str) -> str:
     if summary.low == summary.high:
         return middle
     scale = _scale(summary.median, unit)
-    whole = scale == 1 and all(
-        float(v).is_integer() and abs(v) < 10_000
-        for v in (summary.median, summary.low, summary.high)
-    )
-    show = (lambda v: str(int(v))) if whole else _digits
+    whole = scale == 1 or unit.partition("/")[0] in _BYTES
+    show = _whole if whole else _digits
     return f"{middle} ({show(summary.low / scale)}..{show(summary.high / scale)})"
 
 

@@ -126,7 +126,7 @@ def counts(rng: random.Random, size: float, pti: str, variant: str) -> dict[str,
     return out
 
 
-def readings(trial: TrialSpec, *, window: str = "measure") -> tuple[Reading, ...]:
+def readings(trial: TrialSpec, *, window: str = "measured") -> tuple[Reading, ...]:
     rng = random.Random(f"{trial.variant}-{trial.pti}-{trial.seed}")
     out: list[Reading] = []
 
@@ -142,8 +142,8 @@ def readings(trial: TrialSpec, *, window: str = "measure") -> tuple[Reading, ...
     add("ops", 100_000 + rng.randrange(900), "operation", Source.MODEL, window=window)
     add("insn.kernel", 2_000_000_000, "instruction", Source.MODEL, window=window)
     for instance in range(3):
-        hits = 33_000 + rng.randrange(300)
-        add("bench.hits", hits, "operation", Source.WORKLOAD, instance=str(instance))
+        hits = 0.05 + rng.randrange(300) / 1e6
+        add("bench.hits", hits, "10^6/s", Source.WORKLOAD, instance=str(instance))
     for at in ("baseline", "open", "close", "end"):
         loaded = at in ("open", "close")
         v = trial.variant
@@ -175,7 +175,7 @@ def record(trial: TrialSpec) -> TrialRecord:
         spec=trial,
         status=TrialStatus.OK,
         readings=readings(trial),
-        windows={"0": "run", "1": "measure"},
+        windows={"0": "run", "1": "measured"},
         notes=("bench ran without -a: one vCPU",),
         started="2026-01-01T00:00:10Z",
         wall_seconds=31.25,

@@ -23,31 +23,31 @@ def seconds(value: float, source: Source = MODEL) -> Reading:
 def test_origins_are_summed_to_groups() -> None:
     parts = [walks(1, origin="bpf_prog"), walks(2, origin="bpf_trampoline")]
     parts += [walks(4, origin="module"), walks(8, origin="other"), walks(9, origin="user")]
-    found = {r.labels["origin"]: r.value for r in derive.sums(parts)}
+    found = {r.labels["origin"]: r.value for r in derive.groups(parts)}
     assert found == {"bpf": 3, "rest": 12}
 
 
 def test_windows_are_not_mixed() -> None:
     parts = [walks(1, origin="bpf_prog", window="a"), walks(2, origin="bpf_prog", window="b")]
-    found = {(r.labels["origin"], r.labels["window"]): r.value for r in derive.sums(parts)}
+    found = {(r.labels["origin"], r.labels["window"]): r.value for r in derive.groups(parts)}
     assert found == {("bpf", "a"): 1, ("bpf", "b"): 2}
 
 
 def test_unknown_part_makes_unknown_sum() -> None:
-    (found,) = derive.sums([walks(1, origin="bpf_prog"), walks(None, origin="bpf_dispatcher")])
+    (found,) = derive.groups([walks(1, origin="bpf_prog"), walks(None, origin="bpf_dispatcher")])
     assert (found.value, found.status, found.reason) == (None, Status.FAILED, "lost")
     assert found.labels == {"origin": "bpf"}
 
 
-def test_instances_are_summed() -> None:
-    def hits(value: int, **labels: str) -> Reading:
-        return Reading(
-            name="bench.hits", value=value, unit="operation", source=Source.WORKLOAD, labels=labels
-        )
+def hits(value: float, name: str = "bench.hits", **labels: str) -> Reading:
+    return Reading(name=name, value=value, unit="10^6/s", source=Source.WORKLOAD, labels=labels)
 
-    (found,) = derive.sums([hits(3, instance="0"), hits(4, instance="1")])
-    assert (found.value, dict(found.labels)) == (7, {})
-    assert derive.sums([hits(3, instance="0"), hits(9)]) == ()  # reported by itself
+
+def test_instances_are_averaged() -> None:
+    (found,) = derive.groups([hits(3, instance="0"), hits(4, instance="1")])
+    assert (found.value, dict(found.labels)) == (3.5, {})
+    assert derive.groups([hits(3, instance="0"), hits(9)]) == ()  # reported by itself
+    assert derive.groups([hits(3, "latency", instance="0")]) == ()  # nobody knows how
 
 
 def test_rates() -> None:

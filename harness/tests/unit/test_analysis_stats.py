@@ -115,7 +115,7 @@ def test_no_false_difference() -> None:
     for _ in range(TRIALS):
         base = [math.exp(rng.gauss(9, 0.4)) for _ in range(5)]
         ours = [math.exp(rng.gauss(9, 0.4)) for _ in range(5)]
-        wrong += ratio(*sides(ours, base)).verdict is not Verdict.NO_DIFFERENCE
+        wrong += ratio(*sides(ours, base)).verdict in (Verdict.LOWER, Verdict.HIGHER)
     assert wrong / TRIALS == pytest.approx(0.05, abs=0.015)
 
 
@@ -145,6 +145,24 @@ def test_edges(
     assert found.value == (pytest.approx(value) if value is not None else None)
     assert found.verdict is verdict
     assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.9, 1.1, Verdict.NO_DIFFERENCE),
+        (1.0, 1.0, Verdict.NO_DIFFERENCE),
+        (0.5, 1.1, Verdict.UNDECIDED),
+        (0.9, 1.9, Verdict.UNDECIDED),
+        (0.0, 1.1, Verdict.UNDECIDED),
+        (0.7, 0.99, Verdict.LOWER),
+        (1.01, 9.0, Verdict.HIGHER),
+    ],
+)
+def test_verdict(low: float, high: float, verdict: Verdict) -> None:
+    """A wide interval is no proof that nothing changed."""
+    found = Ratio(value=(low + high) / 2, low=low, high=high, n=3, method=Method.PAIRED_LOG)
+    assert found.verdict is verdict
 
 
 def test_the_same_ratio_at_every_seed_is_told() -> None:
