@@ -80,7 +80,7 @@ class Key:
 
 
 KEYS: tuple[Key, ...] = (
-    Key(name="program_version (major)", value=lambda m: m.program_version.partition(".")[0]),
+    Key(name="program_version_major", value=lambda m: m.program_version.partition(".")[0]),
     Key(name="qemu_version", value=lambda m: m.qemu_version),
     Key(name="plugin_sha256", value=lambda m: m.plugin_sha256, applies=_models),
     Key(name="profile_sha256", value=lambda m: m.profile_sha256, applies=_models),

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import mean
 
 from harness.analysis import derive
 from harness.analysis.catalogue import OPERATIONS, ORDER, SECONDS, Kind, Metric, metric
@@ -201,11 +202,14 @@ def _baseline(
 
 
 def _replicates(settings: Settings, trials: Sequence[_Trial]) -> tuple[list[_Trial], list[str]]:
-    """One trial per build and seed, and what did not repeat.
+    """The trials that count, and what did not repeat.
 
     In exact mode a trial that was run again must agree to the last digit (outside the
-    host's own readings) and counts once. In other modes the first one counts.
+    host's own readings) and counts once. In other modes all count, by their mean over
+    each seed.
     """
+    if settings.mode is not Mode.EXACT:
+        return list(trials), []
     kept: dict[tuple[str, int], _Trial] = {}
     problems = []
     for trial in trials:
@@ -216,13 +220,12 @@ def _replicates(settings: Settings, trials: Sequence[_Trial]) -> tuple[list[_Tri
             continue
         if trial.record.status is not TrialStatus.OK:
             continue
-        if settings.mode is Mode.EXACT:
-            differs = first_difference(before.record, trial.record)
-            if differs:
-                problems.append(
-                    f"{settings.workload} on {trial.build}, pti={settings.pti}, "
-                    f"seed {trial.seed} does not repeat: {differs}; the first result is used"
-                )
+        differs = first_difference(before.record, trial.record)
+        if differs:
+            problems.append(
+                f"{settings.workload} on {trial.build}, pti={settings.pti}, "
+                f"seed {trial.seed} does not repeat: {differs}; the first result is used"
+            )
     return list(kept.values()), problems
 
 
@@ -252,7 +255,7 @@ def _block(
             if number != WHOLE_RUN
         )
     )
-    seeds = {b: tuple(sorted(t.seed for t in good if t.build == b)) for b in present}
+    seeds = {b: tuple(sorted({t.seed for t in good if t.build == b})) for b in present}
     return Block(
         settings=settings,
         builds=present,
@@ -330,13 +333,13 @@ def _cells(
     builds: Sequence[str],
     baseline: str,
 ) -> dict[str, Cell]:
-    values: dict[str, dict[int, float]] = {b: {} for b in builds}
+    read: dict[str, dict[int, list[float]]] = {b: defaultdict(list) for b in builds}
     unknown: dict[str, list[Unknown]] = {b: [] for b in builds}
     scaled: set[str] = set()
     for at, trial in enumerate(trials):
         reading = found.get(at)
         if reading is not None and reading.value is not None:
-            values[trial.build][trial.seed] = reading.value
+            read[trial.build][trial.seed].append(reading.value)
             if reading.status is Status.SCALED:
                 scaled.add(trial.build)
             continue
@@ -347,6 +350,10 @@ def _cells(
         else:
             status, reason = Status.NOT_COUNTED, "not reported by this trial"
         unknown[trial.build].append(Unknown(seed=trial.seed, status=status, reason=reason))
+    values = {
+        build: {seed: found[0] if len(found) == 1 else mean(found) for seed, found in seeds.items()}
+        for build, seeds in read.items()
+    }
     return {
         build: Cell(
             values=values[build],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A comparison's block as a table of texts, for the terminal and for Markdown alike."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
@@ -112,8 +112,14 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
     shown: list[Row] = []
     zero: list[Row] = []
     left = others = 0
+    rates = {_identity(row) for row in block.rows if row.per is not Per.TOTAL}
+    edges: dict[str, set[str]] = {}
     for row in block.rows:
-        if not _wanted(row, block, full):
+        edges.setdefault(row.metric.name, set()).add(row.label("at"))
+    for row in block.rows:
+        if row.per is Per.TOTAL and _identity(row) in rates:
+            continue
+        if not _wanted(row, block, full, edges[row.metric.name]):
             continue
         if _all_zero(row):
             zero.append(row)
@@ -140,7 +146,7 @@ def _zero_titles(rows: Sequence[Row]) -> list[str]:
     return [f"{t} ({', '.join(d)})" if d else t for t, d in found.items()]
 
 
-def _wanted(row: Row, block: Block, full: bool) -> bool:
+def _wanted(row: Row, block: Block, full: bool, edges: Collection[str]) -> bool:
     labels = dict(row.labels)
     if row.window and row.window not in block.windows:
         return False  # the model's window over the whole run
@@ -149,25 +155,17 @@ def _wanted(row: Row, block: Block, full: bool) -> bool:
     origin = labels.get("origin")
     if origin is not None and origin not in ORIGIN_TITLES:
         return False
-    if row.per is Per.TOTAL:
-        if any(other.per is not Per.TOTAL and _same(row, other) for other in block.rows):
-            return False
-    elif row.per is Per.OPERATION and not full:
+    if row.per is Per.OPERATION and not full:
         return origin in MAIN_ORIGINS or (origin is None and row.metric.section is Section.ITLB)
     edge = labels.get("at")
     if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings" and not full:
-        edges = {r.label("at") for r in block.rows if r.metric.name == row.metric.name}
         return edge == next(e for e in _EDGE_SHOWN if e in edges)
     return True
 
 
-def _same(a: Row, b: Row) -> bool:
-    return (a.metric.name, a.source, a.labels, a.window) == (
-        b.metric.name,
-        b.source,
-        b.labels,
-        b.window,
-    )
+def _identity(row: Row) -> tuple[str, Source, tuple[tuple[str, str], ...], str]:
+    """What a row has in common with its rates."""
+    return (row.metric.name, row.source, row.labels, row.window)
 
 
 def _lines(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Line]:

@@ -193,6 +193,20 @@ def test_exact_trials_that_differ_are_told() -> None:
     )
 
 
+def test_repeats_in_other_modes_are_averaged() -> None:
+    """Time is noisy there: trials of one seed are one replicate, their mean."""
+    run = tiny({"upstream": {1: 100}, "execmem": {1: 50}}, mode=Mode.KVM)
+    again = tiny({"upstream": {1: 200}, "execmem": {1: None}}, mode=Mode.KVM, name="run-b")
+    found = compare([run, again])
+    assert found.problems == ()
+    block = block_of(found)
+    assert block.seeds == {"upstream": (1,), "execmem": (1,)}
+    cells = row(block, "itlb.walks").cells
+    assert cells["upstream"].values == {1: 150}
+    assert cells["execmem"].values == {1: 50}
+    assert [u.seed for u in cells["execmem"].unknown] == [1]
+
+
 def test_host_readings_may_differ() -> None:
     def wall(run: LoadedRun, seconds: float) -> LoadedRun:
         host = Reading(name="trial.wall", value=seconds, unit="s", source=Source.HOST)
@@ -251,7 +265,7 @@ def test_no_run() -> None:
         (lambda m: replace(m, bench_sha256="other"), "bench_sha256 is 'bench'"),
         (lambda m: replace(m, image_sha256={"base": "x"}), "image_sha256.base is 'layer'"),
         (lambda m: replace(m, workload_sha256={"tiny": "x"}), "workload_sha256.tiny is"),
-        (lambda m: replace(m, program_version="2.0"), "program_version (major) is '0'"),
+        (lambda m: replace(m, program_version="2.0"), "program_version_major is '0'"),
         (
             lambda m: replace(m, kernels=(replace(m.kernels[0], compiler="gcc 13"),)),
             "kernels.compiler is 'gcc 12.2.0' in upstream of run-a and 'gcc 13' in execmem",
