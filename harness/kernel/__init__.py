@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""Kernels: from what the user names to images that boot, and ``bench`` to run on them.
+
+``make_kernels`` is the whole stage; ``resolve``, ``adopt``, ``build_kernel`` and
+``build_bench`` are its steps. All raise errors of ``harness.errors`` only.
+"""
+
+from harness.kernel.artefacts import Bench, Kernel, UserKernel
+from harness.kernel.bench import base_variant, build_bench
+from harness.kernel.build import KernelRequest, build_kernel, plan
+from harness.kernel.resolve import adopt, resolve
+from harness.kernel.stage import StageRequest, StageResult, make_kernels
+
+__all__ = [
+    "Bench",
+    "Kernel",
+    "KernelRequest",
+    "StageRequest",
+    "StageResult",
+    "UserKernel",
+    "adopt",
+    "base_variant",
+    "build_bench",
+    "build_kernel",
+    "make_kernels",
+    "plan",
+    "resolve",
+]

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build a variant: base + series + fragments -> bzImage and what belongs to it."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InfrastructureError, PrerequisiteError, UserError
+from harness.kernel import bootimage, cache, elf, kconfig, recipe, series, source
+from harness.kernel.artefacts import Kernel
+from harness.model import KernelIdentity, VariantSpec
+from harness.proc import CommandError, run
+
+Say = Callable[[str], None]
+
+NEAR = 60
+"""An output tree whose .config differs in at most this many options is built on."""
+
+FREE_BYTES = 5 * 2**30
+"""Room that the work tree and the first build of a base need; measured: 4.1 GB."""
+
+_IMAGE = "arch/x86/boot/bzImage"
+_COPIES: Mapping[str, str] = {
+    "bzImage": _IMAGE,
+    "System.map": "System.map",
+    "config": ".config",
+    "kheaders.tar.xz": "kernel/kheaders_data.tar.xz",
+}
+"""Name in the cache entry -> path in the output tree; the last may be absent."""
+
+
+def ignore(_: str) -> None:
+    """The listener of a caller who wants no progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelRequest:
+    """A variant to build. ``source`` is KERNEL_SRC: None takes the Debian package."""
+
+    variant: VariantSpec
+    configs: Path  # holds patches/ and kconfig/
+    cache: Path
+    jobs: int
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A request with every input read: enough to know the key without building."""
+
+    request: KernelRequest
+    tools: recipe.Tools
+    source: source.Source
+    patches: tuple[series.Patch, ...]
+    options: Mapping[str, str]
+    key: str
+
+    @property
+    def store(self) -> Path:
+        return self.request.cache / "kernels"
+
+    @property
+    def work(self) -> Path:
+        """Parent of the work trees."""
+        return self.request.cache / "kernel-build"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.work / f"{self.source.sha256[:16]}.lock"
+
+    @property
+    def ccache(self) -> Path | None:
+        return self.request.cache / "ccache" if self.tools.ccache else None
+
+
+def fragments(names: Sequence[str], folder: Path) -> dict[str, str]:
+    """The options of the fragments ``names`` in ``folder``, later ones laid over earlier.
+
+    Raises UserError naming the fragment that is not there or the line that is wrong.
+    """
+    layers: list[dict[str, str]] = []
+    for name in names:
+        path = folder / name
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            known = ", ".join(sorted(p.name for p in folder.glob("*.config")))
+            raise UserError(f"no Kconfig fragment {name!r}", f"known: {known}") from error
+        layers.append(kconfig.parse(lines, str(path)))
+    return kconfig.merge(layers)
+
+
+def plan(request: KernelRequest) -> Plan:
+    """Read every input of the build. Raises UserError or PrerequisiteError."""
+    toolchain = recipe.tools()
+    base = source.locate(request.variant.base, request.source)
+    patches = series.load(request.variant.series, request.configs / "patches")
+    options = fragments(request.variant.kconfig, request.configs / "kconfig")
+    key = recipe.kernel_key(base.sha256, [p.sha256 for p in patches], options, toolchain)
+    return Plan(
+        request=request, tools=toolchain, source=base, patches=patches, options=options, key=key
+    )
+
+
+def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore) -> Kernel:
+    """The kernel of ``request``: from the cache, or built.
+
+    ``say`` gets lines that stay, ``detail`` what a long step does now.
+    Raises UserError (variant, series, fragment), PrerequisiteError (tool, package, room),
+    InfrastructureError (a patch that does not apply, a build that breaks).
+    """
+    todo = plan(request)
+    name = request.variant.name
+    if (record := cache.load(todo.store / todo.key)) is not None:
+        return _result(todo, record, cached=True)
+    with cache.lock(todo.lock_file, f"kernel {name}", say):
+        if (record := cache.load(todo.store / todo.key)) is not None:
+            return _result(todo, record, cached=True)
+        began = time.monotonic()
+        cache.sweep(todo.store)
+        _check_room(todo)
+        tree = source.unpack(todo.source, todo.work, say)
+        source.set_series(tree, todo.patches)
+        text = _configure(todo, tree)
+        out = _output_tree(tree, text)
+        _compile(todo, tree, out, say, detail)
+        with cache.new_entry(todo.store, todo.key) as entry:
+            facts = _collect(todo, tree, out, entry)
+            record = cache.publish(entry, todo.key, time.monotonic() - began, facts)
+    say(f"kernel {name}: built in {record.seconds:.0f} s")
+    return _result(todo, record, cached=False)
+
+
+def _check_room(todo: Plan) -> None:
+    todo.work.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(todo.work).free
+    started = (todo.work / todo.source.sha256[:16] / "complete").is_file()
+    needed = FREE_BYTES // 4 if started else FREE_BYTES
+    if free < needed:
+        raise PrerequisiteError(
+            f"{todo.work}: {free / 2**30:.1f} GB free, {needed / 2**30:.1f} GB needed",
+            "free some, or set EXECMEM_BENCH_CACHE to a folder on a larger disk",
+        )
+
+
+def make_argv(
+    todo: Plan, tree: source.WorkTree, out: str, targets: Sequence[str], **variables: str
+) -> list[str]:
+    """The kbuild command line for ``targets`` in ``tree``."""
+    return recipe.make(
+        tree.linux,
+        out,
+        targets,
+        jobs=todo.request.jobs,
+        pahole=todo.tools.pahole,
+        ccache=todo.ccache,
+        variables=variables,
+    )
+
+
+def _configure(todo: Plan, tree: source.WorkTree) -> str:
+    """The .config that Kconfig makes of tinyconfig and the options; all of them kept."""
+    folder = tree.linux / "out-config"
+    folder.mkdir(exist_ok=True)
+    generated = folder / ".config"
+    run(make_argv(todo, tree, folder.name, ["tinyconfig"]))
+    tiny = kconfig.parse(generated.read_text().splitlines(), str(generated))
+    # Of a choice Kconfig takes the last member it reads: the options come last.
+    rest = {name: value for name, value in tiny.items() if name not in todo.options}
+    generated.write_text(kconfig.render(rest) + kconfig.render(todo.options))
+    run(make_argv(todo, tree, folder.name, ["olddefconfig"]))
+    text = generated.read_text()
+    refused = kconfig.refused(todo.options, kconfig.parse(text.splitlines(), str(generated)))
+    if refused:
+        raise UserError(
+            f"variant {todo.request.variant.name}: Kconfig of {tree.version} does not take "
+            + ", ".join(map(str, refused)),
+            "add what each depends on to a fragment, or take it out",
+        )
+    return text
+
+
+def _output_tree(tree: source.WorkTree, text: str) -> str:
+    """The output tree to build in, with ``text`` as its .config: the nearest, or a new one.
+
+    What comes out does not depend on the choice, only how much is compiled again.
+    """
+    wanted = kconfig.parse(text.splitlines(), ".config")
+    near: list[tuple[int, str]] = []
+    taken = {p.name for p in tree.linux.glob("out-[0-9]*")}
+    for name in taken:
+        with contextlib.suppress(OSError):
+            lines = (tree.linux / name / ".config").read_text().splitlines()
+            near.append((kconfig.difference(wanted, kconfig.parse(lines, name)), name))
+    distance, out = min(near, default=(NEAR + 1, ""))
+    if distance > NEAR:
+        out = next(f"out-{n}" for n in range(len(taken) + 1) if f"out-{n}" not in taken)
+        (tree.linux / out).mkdir()
+    generated = tree.linux / out / ".config"
+    if not generated.is_file() or generated.read_text() != text:
+        generated.write_text(text)
+    return out
+
+
+def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say) -> None:
+    name = todo.request.variant.name
+    log = tree.root / f"{name}.log"
+    log.unlink(missing_ok=True)
+    say(f"kernel {name}: compiling Linux {tree.version} (log: {log})")
+    steps = 0
+    first_error = ""
+
+    def on_line(line: str) -> None:
+        nonlocal steps, first_error
+        if line.startswith("  ") and line[2:3].isupper():
+            steps += 1
+            detail(f"kernel {name}: {steps} steps, {line.split()[-1]}")
+        elif not first_error and (" error: " in line or "Error " in line):
+            first_error = line.strip()
+
+    try:
+        run(make_argv(todo, tree, out, ["bzImage", "modules"]), log=log, on_line=on_line)
+    except CommandError as error:
+        why = first_error or str(error).splitlines()[-1]
+        raise InfrastructureError(f"kernel {name} does not build: {why}", f"see {log}") from error
+
+
+def _collect(
+    todo: Plan, tree: source.WorkTree, out: str, entry: Path
+) -> dict[str, str | int | list[str]]:
+    built = tree.linux / out
+    for name, where in _COPIES.items():
+        if name == "kheaders.tar.xz" and not (built / where).is_file():
+            continue
+        shutil.copyfile(built / where, entry / name)
+    if todo.options.get("CONFIG_MODULES") == "y":
+        run(
+            make_argv(
+                todo, tree, out, ["modules_install"],
+                INSTALL_MOD_PATH=str(entry / "modules"), INSTALL_MOD_STRIP="1",
+            )
+        )  # fmt: skip
+        # Links to the trees by their absolute paths: wrong in a guest, different elsewhere.
+        for link in ("build", "source"):
+            for path in (entry / "modules/lib/modules").glob(f"*/{link}"):
+                path.unlink()
+    if (types := elf.section(built / "vmlinux", ".BTF")) is not None:
+        (entry / "vmlinux.btf").write_bytes(types)
+    info = bootimage.inspect(entry / "bzImage")
+    return {
+        "release": info.release,
+        "base": tree.version,
+        "base_sha256": todo.source.sha256,
+        "patches": [f"{p.sha256} {p.name}" for p in todo.patches],
+        "gcc": todo.tools.gcc,
+        "ld": todo.tools.ld,
+        "pahole": todo.tools.pahole,
+        "make": todo.tools.make,
+        "recipe": recipe.RECIPE,
+    }
+
+
+def _result(todo: Plan, record: cache.BuildRecord, *, cached: bool) -> Kernel:
+    entry = todo.store / todo.key
+    variant = todo.request.variant
+
+    def part(name: str) -> Path | None:
+        return entry / name if name in record.files else None
+
+    return Kernel(
+        identity=KernelIdentity(
+            name=variant.name,
+            image_sha256=record.files["bzImage"],
+            config_sha256=record.files["config"],
+            series_sha256=recipe.digest([p.sha256 for p in todo.patches]),
+            base=str(record.facts["base"]),
+            base_sha256=todo.source.sha256,
+            compiler=todo.tools.gcc,
+            release=str(record.facts["release"]),
+        ),
+        title=variant.title,
+        image=entry / "bzImage",
+        system_map=part("System.map"),
+        config=part("config"),
+        kheaders=part("kheaders.tar.xz"),
+        modules=part("modules"),
+        btf=part("vmlinux.btf"),
+        variant=variant,
+        cached=cached,
+        seconds=record.seconds,
+    )

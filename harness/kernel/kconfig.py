@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kconfig fragments: parse, merge, and check what Kconfig made of them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+_SET = re.compile(r"^(CONFIG_\w+)=(.+)$")
+_UNSET = re.compile(r"^# (CONFIG_\w+) is not set$")
+
+Options = dict[str, str]
+"""Option -> value as written after ``=``; ``n`` for "is not set"."""
+
+
+def parse(lines: Iterable[str], where: str) -> Options:
+    """The options of a fragment or a .config; a later line wins.
+
+    Raises UserError naming ``where``, the line number and the line when a line is neither
+    an option nor a comment.
+    """
+    options: Options = {}
+    for number, raw in enumerate(lines, 1):
+        line = raw.rstrip()
+        if found := _SET.match(line):
+            options[found[1]] = found[2]
+        elif found := _UNSET.match(line):
+            options[found[1]] = "n"
+        elif line and not line.startswith("#"):
+            raise UserError(
+                f"{where}:{number}: {line!r} is not a Kconfig line",
+                "write CONFIG_NAME=value or # CONFIG_NAME is not set",
+            )
+    return options
+
+
+def merge(layers: Iterable[Mapping[str, str]]) -> Options:
+    """All ``layers``, later ones laid over earlier ones."""
+    merged: Options = {}
+    for layer in layers:
+        merged.update(layer)
+    return merged
+
+
+def render(options: Mapping[str, str]) -> str:
+    """A .config of ``options``, sorted by name."""
+    return "".join(
+        f"# {name} is not set\n" if value == "n" else f"{name}={value}\n"
+        for name, value in sorted(options.items())
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """An option that Kconfig did not take over; ``got`` is ``n`` when it is not set."""
+
+    option: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.option} (wanted {self.wanted}, got {self.got})"
+
+
+def refused(wanted: Mapping[str, str], generated: Mapping[str, str]) -> tuple[Refused, ...]:
+    """Which of ``wanted`` differ in the ``generated`` .config, sorted by name."""
+    return tuple(
+        Refused(option=name, wanted=value, got=generated.get(name, "n"))
+        for name, value in sorted(wanted.items())
+        if generated.get(name, "n") != value
+    )
+
+
+def difference(one: Mapping[str, str], other: Mapping[str, str]) -> int:
+    """How many options differ between two configurations."""
+    return sum(one.get(n, "n") != other.get(n, "n") for n in {*one, *other})
+
+
+BOOTABLE: Mapping[str, str] = {
+    "CONFIG_64BIT": "a 64-bit kernel",
+    "CONFIG_BLK_DEV_INITRD": "the guest's root is an initramfs",
+    "CONFIG_BINFMT_ELF": "the guest runs ELF programs",
+    "CONFIG_BINFMT_SCRIPT": "the guest runs scripts",
+    "CONFIG_DEVTMPFS": "the guest's /dev",
+    "CONFIG_PROC_FS": "the guest's /proc",
+    "CONFIG_SYSFS": "the guest's /sys",
+    "CONFIG_SERIAL_8250_CONSOLE": "results leave over 8250 ports",
+    "CONFIG_BPF_SYSCALL": "there is nothing to measure without BPF",
+    "CONFIG_BPF_JIT": "only JITed programs use executable memory",
+}
+"""Options a kernel of the user's own must have built in, and why."""
+
+
+def lacking(config: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of ``BOOTABLE`` are not built into a kernel with this .config."""
+    return tuple(name for name in BOOTABLE if config.get(name, "n") != "y")

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a kernel is built: tools, environment, command lines, and the key of the result.
+
+Everything here is a pure function but ``tools``. What the build sees of the machine is
+fixed: a bare environment, a constant time stamp, user and host, and paths mapped to
+``/linux`` wherever the compiler would record them.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.errors import PrerequisiteError
+from harness.proc import run
+
+RECIPE = 1
+"""Raised when this module changes what comes out of a build."""
+
+TIMESTAMP = "2022-11-15 00:00:00 UTC"
+"""In the kernel's version string and header archive; the date of the reference figures."""
+
+_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+NEEDED: Mapping[str, str] = {
+    "make": "make",
+    "gcc": "gcc",
+    "ld": "binutils",
+    "pahole": "dwarves",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "lz4": "lz4",
+    "patch": "patch",
+    "perl": "perl",
+    "cpio": "cpio",
+    "xz": "xz-utils",
+    "tar": "tar",
+    "depmod": "kmod",
+}
+"""Command that a kernel build runs -> Debian package it is in."""
+
+HEADERS: Mapping[str, str] = {
+    "gelf.h": "libelf-dev",
+    "openssl/opensslv.h": "libssl-dev",
+}
+"""Header that a kernel build includes -> Debian package it is in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """First lines of the tools' own version output."""
+
+    gcc: str
+    ld: str
+    pahole: str
+    make: str
+    ccache: bool  # used, and no part of the key: it changes no byte
+
+
+def require(commands: Mapping[str, str], headers: Mapping[str, str]) -> None:
+    """Raises PrerequisiteError naming the Debian packages of all that is not installed."""
+    absent = [package for command, package in commands.items() if shutil.which(command) is None]
+    absent += [p for header, p in headers.items() if not _has_header(header)]
+    if absent:
+        packages = " ".join(sorted(set(absent)))
+        raise PrerequisiteError(
+            f"not installed: {packages}", f"run `make setup`, or apt-get install {packages}"
+        )
+
+
+def _has_header(name: str) -> bool:
+    roots = (
+        Path("/usr/include"),
+        Path("/usr/include/x86_64-linux-gnu"),
+        Path("/usr/local/include"),
+    )
+    return any((root / name).is_file() for root in roots)
+
+
+def tools() -> Tools:
+    """The tools that a kernel build would use now. Raises PrerequisiteError."""
+    require(NEEDED, HEADERS)
+
+    def first_line(command: str) -> str:
+        said = run([command, "--version"], env={"LC_ALL": "C"}).stdout.splitlines()
+        return said[0].strip() if said else ""
+
+    return Tools(
+        gcc=first_line("gcc"),
+        ld=first_line("ld"),
+        pahole=first_line("pahole"),
+        make=first_line("make"),
+        ccache=shutil.which("ccache") is not None,
+    )
+
+
+def environment(linux: Path, ccache: Path | None, path: str = _SYSTEM_PATH) -> list[str]:
+    """``env -i NAME=value ...``: the whole environment of a build below ``linux``.
+
+    ``ccache`` is the folder of its store; None: it is not used.
+    """
+    values = {
+        "PATH": path,
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "KBUILD_BUILD_TIMESTAMP": TIMESTAMP,
+        "KBUILD_BUILD_USER": "bench",
+        "KBUILD_BUILD_HOST": "execmem-bench",
+        "KBUILD_BUILD_VERSION": "1",
+    }
+    if ccache is not None:
+        values |= {
+            "CCACHE_DIR": str(ccache),
+            "CCACHE_BASEDIR": str(linux),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_COMPILERCHECK": "content",
+        }
+    return ["env", "-i", *(f"{name}={value}" for name, value in values.items())]
+
+
+def pahole_flags(version: str) -> str:
+    """Flags for pahole as the base's scripts/pahole-flags.sh gives them, without ``-j``.
+
+    With several threads the order of types in the BTF changes from run to run.
+    ``version`` is pahole's own, like ``v1.24``.
+    """
+    digits = version.strip().removeprefix("v").split(".")
+    try:
+        number = int(digits[0]) * 100 + int(digits[1])
+    except (IndexError, ValueError):
+        raise PrerequisiteError(
+            f"pahole says it is {version!r}", "install the Debian package dwarves"
+        ) from None
+    flags: list[str] = []
+    if 118 <= number <= 121:
+        flags.append("--skip_encoding_btf_vars")
+    if number >= 121:
+        flags.append("--btf_gen_floats")
+    if number >= 124:
+        flags.append("--lang_exclude=rust")
+    if number >= 125:
+        flags += ["--skip_encoding_btf_inconsistent_proto", "--btf_gen_optimized"]
+    return " ".join(flags)
+
+
+def make(
+    linux: Path,
+    out: str,
+    targets: Sequence[str],
+    *,
+    jobs: int,
+    pahole: str,
+    ccache: Path | None,
+    variables: Mapping[str, str] | None = None,
+) -> list[str]:
+    """The command line of one kbuild run in ``linux`` with its output in ``linux/<out>``.
+
+    The output must be a direct child of the source: kbuild then calls the source ``..``
+    instead of by its absolute path. ``pahole`` is its version line.
+    """
+    mapping = f"-ffile-prefix-map={linux}=/linux"
+    merged = {
+        "O": str(linux / out),
+        "ARCH": "x86_64",
+        "KCFLAGS": mapping,
+        "KAFLAGS": mapping,
+        "PAHOLE_FLAGS": pahole_flags(pahole),
+        **({"CC": "ccache gcc"} if ccache is not None else {}),
+        **(variables or {}),
+    }
+    return [
+        *environment(linux, ccache),
+        "make",
+        "-C",
+        str(linux),
+        f"-j{jobs}",
+        *(f"{name}={value}" for name, value in merged.items()),
+        *targets,
+    ]
+
+
+def digest(parts: object) -> str:
+    """SHA-256 of the canonical JSON of ``parts``."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def kernel_key(
+    base_sha256: str, patches: Sequence[str], options: Mapping[str, str], toolchain: Tools
+) -> str:
+    """The content address of a build: every input that can change a byte of it.
+
+    ``patches`` are the hashes of the patches in order, ``options`` the merged fragments.
+    """
+    versions = asdict(toolchain)
+    del versions["ccache"]
+    return digest(
+        {
+            "recipe": RECIPE,
+            "command": make(
+                Path("/linux"), "out", (), jobs=1, pahole=toolchain.pahole, ccache=None
+            ),
+            "base": base_sha256,
+            "patches": list(patches),
+            "options": dict(options),
+            "tools": versions,
+        }
+    )

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The base source: where it comes from, its hash, its version, its own work tree.
+
+A base is unpacked once. A series is then laid over it file by file: the originals of
+touched files are kept aside, the patched ones are made in a scratch folder, and only
+files whose content differs are written. So a change of variant gives new modification
+times to the files it changes and to no other, and one killed half-way heals itself.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InfrastructureError, PrerequisiteError, UserError
+from harness.kernel import series
+from harness.proc import run
+
+DEBIAN_SOURCES = Path("/usr/src")
+_VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(\S*)$", re.MULTILINE)
+_REMEDY = "give a kernel tree or tarball as KERNEL_SRC="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A base source: a tarball or a tree, known by the hash of its content."""
+
+    path: Path
+    sha256: str
+    is_tree: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkTree:
+    """A base unpacked for building. ``root`` holds ``linux/``, ``pristine/``, ``lock``."""
+
+    root: Path
+    version: str  # of the base, e.g. "6.1.192"
+
+    @property
+    def linux(self) -> Path:
+        return self.root / "linux"
+
+    @property
+    def pristine(self) -> Path:
+        """Originals of the files that a series has touched so far."""
+        return self.root / "pristine"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def locate(base: str, override: str | None) -> Source:
+    """The base source: ``override`` (KERNEL_SRC, a tree or tarball) or the Debian package.
+
+    Raises UserError for an override that is no kernel source, PrerequisiteError when the
+    package is not installed.
+    """
+    if override:
+        path = Path(override).expanduser().resolve()
+        if path.is_dir():
+            if not (path / "Kbuild").is_file() or not (path / "arch/x86").is_dir():
+                raise UserError(f"KERNEL_SRC={override}: no kernel tree there", _REMEDY)
+            return Source(path=path, sha256=tree_sha256(path), is_tree=True)
+        if not path.is_file():
+            raise UserError(f"KERNEL_SRC={override}: not there", _REMEDY)
+        return Source(path=path, sha256=file_sha256(path), is_tree=False)
+    path = DEBIAN_SOURCES / f"{base}.tar.xz"
+    if not path.is_file():
+        raise PrerequisiteError(
+            f"{path} is missing", f"install the Debian package {base}, or {_REMEDY}"
+        )
+    return Source(path=path, sha256=file_sha256(path), is_tree=False)
+
+
+def tree_files(tree: Path) -> tuple[str, ...]:
+    """The source files of a tree, relative and sorted: what git tracks, else every file.
+
+    Raises UserError for a tree without git that has been built in.
+    """
+    if (tree / ".git").exists():
+        listed = run(["git", "-C", str(tree), "ls-files", "-z", "--cached"]).stdout
+        return tuple(sorted(f for f in listed.split("\0") if f and os.path.lexists(tree / f)))
+    if (tree / ".config").exists() or (tree / "include/config").exists():
+        raise UserError(f"KERNEL_SRC={tree} has been built in", "run `make mrproper` there")
+    found: list[str] = []
+    for folder, _, names in os.walk(tree):
+        found += [str(Path(folder, name).relative_to(tree)) for name in names]
+    return tuple(sorted(found))
+
+
+def tree_sha256(tree: Path) -> str:
+    """Hash over names, contents, link targets and execute bits of a tree's source files."""
+    total = hashlib.sha256()
+    for name in tree_files(tree):
+        path = tree / name
+        if path.is_symlink():
+            entry = "link " + str(path.readlink())
+        elif path.is_file():
+            kind = "x" if os.access(path, os.X_OK) else "-"
+            entry = f"{kind} {file_sha256(path)}"
+        else:
+            continue
+        total.update(f"{name}\0{entry}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
+
+
+def parse_version(makefile: str, where: str) -> str:
+    """``6.1.192`` from the head of a kernel's Makefile. Raises UserError naming ``where``."""
+    parts: dict[str, str] = dict(_VERSION.findall(makefile))
+    if not parts.get("VERSION"):
+        raise UserError(f"{where}: no kernel version in it", _REMEDY)
+    numbers = (parts["VERSION"], parts.get("PATCHLEVEL", "0"), parts.get("SUBLEVEL") or "0")
+    return ".".join(numbers) + parts.get("EXTRAVERSION", "")
+
+
+def unpack(source: Source, parent: Path, say: Callable[[str], None]) -> WorkTree:
+    """The work tree of ``source`` below ``parent``, unpacked if it is not there yet.
+
+    Raises UserError when the source is no kernel, InfrastructureError when it cannot be
+    unpacked (disk full, damaged tarball).
+    """
+    root = parent / source.sha256[:16]
+    marker = root / "linux" / "Makefile"
+    if not (root / "complete").is_file():
+        say(f"unpacking {source.path.name}")
+        if root.exists():
+            shutil.rmtree(root)
+        try:
+            (root / "linux").mkdir(parents=True)
+            if source.is_tree:
+                _copy_tree(source.path, root / "linux")
+            else:
+                run(["tar", "-xf", str(source.path), "--strip-components=1", "--no-same-owner",
+                     "-C", str(root / "linux")])  # fmt: skip
+        except (OSError, InfrastructureError) as error:
+            raise InfrastructureError(
+                f"{source.path} cannot be unpacked below {parent} ({_first_line(error)})",
+                "free some space there (4 GB are needed), or mend the tarball",
+            ) from error
+        if not marker.is_file():
+            raise UserError(f"{source.path}: no Makefile at its top", _REMEDY)
+        (root / "complete").touch()
+    version = parse_version(marker.read_text(encoding="utf-8"), str(source.path))
+    return WorkTree(root=root, version=version)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[-1] if str(error) else type(error).__name__
+
+
+def _copy_tree(tree: Path, to: Path) -> None:
+    for name in tree_files(tree):
+        target = to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (tree / name).is_symlink():
+            target.symlink_to((tree / name).readlink())
+        elif (tree / name).is_file():
+            shutil.copy2(tree / name, target)
+
+
+def set_series(tree: WorkTree, patches: Sequence[series.Patch]) -> tuple[str, ...]:
+    """Make ``tree`` the base with exactly ``patches`` applied; returns the files written.
+
+    Raises InfrastructureError (see ``series.apply``) and leaves the tree as it was when a
+    patch does not apply.
+    """
+    touched = {file for patch in patches for file in patch.files}
+    for file in sorted(touched):
+        _keep_original(tree, file)
+    known = _kept(tree)
+    with tempfile.TemporaryDirectory(dir=tree.root, prefix="apply-") as scratch_name:
+        scratch = Path(scratch_name)
+        for file in sorted(touched):
+            original = tree.pristine / file
+            (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+            if original.is_file():
+                shutil.copy2(original, scratch / file)
+        for patch in patches:
+            series.apply(patch, scratch, f"{tree.version} ({tree.root.name})")
+        written: list[str] = []
+        for file in sorted(known):
+            wanted = scratch / file if file in touched else tree.pristine / file
+            if _replace(tree.linux / file, wanted):
+                written.append(file)
+    return tuple(written)
+
+
+def _absent_marker(tree: WorkTree, file: str) -> Path:
+    return tree.root / "absent" / file
+
+
+def _keep_original(tree: WorkTree, file: str) -> None:
+    kept, absent = tree.pristine / file, _absent_marker(tree, file)
+    if kept.exists() or absent.exists():
+        return
+    target = kept if (tree.linux / file).exists() else absent
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target is absent:
+        absent.touch()
+        return
+    partial = target.with_name(target.name + ".partial")
+    shutil.copy2(tree.linux / file, partial)
+    partial.rename(target)
+
+
+def _kept(tree: WorkTree) -> set[str]:
+    found: set[str] = set()
+    for top in (tree.pristine, tree.root / "absent"):
+        for path in top.rglob("*"):
+            if path.is_file() and path.suffix != ".partial":
+                found.add(str(path.relative_to(top)))
+    return found
+
+
+def _replace(path: Path, wanted: Path) -> bool:
+    """Give ``path`` the content of ``wanted`` (or remove it); whether anything changed."""
+    if not wanted.is_file():
+        if not path.exists():
+            return False
+        path.unlink()
+        return True
+    data = wanted.read_bytes()
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    shutil.copymode(wanted, partial)
+    partial.rename(path)
+    return True

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The stage as a whole: every kernel of a run, and bench, from one request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.kernel.artefacts import Bench, Kernel
+from harness.kernel.bench import base_variant, build_bench
+from harness.kernel.build import KernelRequest, Say, build_kernel, ignore
+from harness.kernel.resolve import adopt, resolve
+from harness.model import VariantSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRequest:
+    """Which kernels, and from what. ``kernels`` is the user's KERNEL=, None for all."""
+
+    variants: Mapping[str, VariantSpec]
+    configs: Path  # holds patches/ and kconfig/
+    cache: Path
+    jobs: int  # compilers side by side
+    kernels: str | None = None
+    source: str | None = None  # the user's KERNEL_SRC=
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """The kernels in the order asked for, and bench unless it was not wanted."""
+
+    kernels: tuple[Kernel, ...]
+    bench: Bench | None
+
+
+def _request(request: StageRequest, variant: VariantSpec) -> KernelRequest:
+    return KernelRequest(
+        variant=variant,
+        configs=request.configs,
+        cache=request.cache,
+        jobs=request.jobs,
+        source=request.source,
+    )
+
+
+def make_kernels(
+    request: StageRequest, say: Say = ignore, detail: Say = ignore, *, bench: bool = True
+) -> StageResult:
+    """Make every kernel of ``request`` ready to boot, and bench with ``bench``.
+
+    All names and images are checked before anything is built. Raises the errors of
+    ``resolve``, ``adopt``, ``build_kernel`` and ``build_bench``.
+    """
+    chosen = resolve(request.kernels, request.variants)
+    adopted = {c.name: adopt(c) for c in chosen if not isinstance(c, VariantSpec)}
+    kernels = tuple(
+        build_kernel(_request(request, c), say, detail)
+        if isinstance(c, VariantSpec)
+        else adopted[c.name]
+        for c in chosen
+    )
+    program = None
+    if bench:
+        base = _request(request, base_variant(request.variants))
+        program = build_bench(base, say, detail)
+    return StageResult(kernels=kernels, bench=program)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KERNEL=: variants, lists, images and built trees; and what is said to anything else."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.kernel import adopt, kconfig, resolve
+from harness.kernel.artefacts import UserKernel
+from harness.kernel.stage import StageRequest, make_kernels
+from harness.model import VariantSpec
+from harness.tests.unit.test_kernel_bootimage import bzimage, vmlinux
+
+VARIANTS = {
+    name: VariantSpec(name=name, title=name, role="") for name in ("upstream", "bpf_prog_pack")
+}
+GOOD = kconfig.render(dict.fromkeys(kconfig.BOOTABLE, "y"))
+NO_BPF = GOOD.replace("CONFIG_BPF_SYSCALL=y", "# CONFIG_BPF_SYSCALL is not set")
+
+
+def image(path: Path, config: str | None = GOOD) -> Path:
+    payload = gzip.compress(vmlinux(config), mtime=0) if config is not None else b"?"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bzimage(payload))
+    return path
+
+
+def only(text: str) -> UserKernel:
+    (found,) = resolve(text, VARIANTS)
+    assert isinstance(found, UserKernel)
+    return found
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_all_variants_by_default(text: str | None) -> None:
+    assert resolve(text, VARIANTS) == tuple(VARIANTS.values())
+
+
+def test_a_list_keeps_its_order() -> None:
+    found = resolve("bpf_prog_pack, upstream", VARIANTS)
+    assert [k.name for k in found] == ["bpf_prog_pack", "upstream"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nosuch", "no kernel 'nosuch'"),
+        ("upstraem", "did you mean 'upstream'"),
+        ("upstream,,bpf_prog_pack", "empty name"),
+        ("upstream,upstream", "names upstream twice"),
+        ("/etc/passwd", "/etc/passwd is not a kernel image"),
+        ("/dev/null", "/dev/null is not a kernel image"),
+    ],
+)
+def test_what_is_no_kernel_is_refused_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(text, VARIANTS)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert caught.value.remedy
+
+
+def test_an_image_and_a_truncated_one(tmp_path: Path) -> None:
+    path = image(tmp_path / "my kernel")
+    found = only(str(path))
+    assert found.image == path
+    assert found.name.startswith("my-kernel-")
+    assert found.tree is None
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="truncated"):
+        resolve(str(path), VARIANTS)
+
+
+def test_a_built_tree_and_its_image_are_the_same(tmp_path: Path) -> None:
+    path = image(tmp_path / "linux-6.9/arch/x86/boot/bzImage")
+    assert only(str(tmp_path / "linux-6.9")) == only(str(path))
+    assert only(str(path)).name.startswith("linux-6.9-")
+
+
+def test_a_folder_without_an_image(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no arch/x86/boot/bzImage"):
+        resolve(str(tmp_path), VARIANTS)
+
+
+def test_adopt_takes_what_lies_in_the_tree(tmp_path: Path) -> None:
+    tree = tmp_path / "linux"
+    image(tree / "arch/x86/boot/bzImage", None)
+    (tree / ".config").write_text(GOOD)
+    (tree / "System.map").write_text("0 T _text\n")
+    (tree / "kernel").mkdir()
+    (tree / "kernel/kheaders_data.tar.xz").write_bytes(b"x")
+    kernel = adopt(only(str(tree)))
+    assert kernel.identity.release == "6.1.192"
+    assert kernel.config == tree / ".config"
+    assert kernel.system_map == tree / "System.map"
+    assert kernel.kheaders == tree / "kernel/kheaders_data.tar.xz"
+    assert kernel.variant is None
+    assert len(kernel.identity.image_sha256) == 64
+
+
+def test_adopt_takes_what_a_distribution_puts_beside(tmp_path: Path) -> None:
+    path = image(tmp_path / "vmlinuz-6.1.192", None)
+    (tmp_path / "config-6.1.192").write_text(GOOD)
+    (tmp_path / "System.map-6.1.192").write_text("0 T _text\n")
+    kernel = adopt(only(str(path)))
+    assert kernel.config == tmp_path / "config-6.1.192"
+    assert kernel.system_map == tmp_path / "System.map-6.1.192"
+    (tmp_path / "config-6.1.192").write_text(NO_BPF)
+    with pytest.raises(UserError, match="built without CONFIG_BPF_SYSCALL"):
+        adopt(only(str(path)))
+
+
+def test_a_kernel_without_bpf_is_known_by_its_embedded_config(tmp_path: Path) -> None:
+    path = image(tmp_path / "bzImage", NO_BPF)
+    with pytest.raises(UserError) as caught:
+        adopt(only(str(path)))
+    assert str(path) in caught.value.message
+    assert "CONFIG_BPF_SYSCALL" in caught.value.message
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_says_nothing_of_its_config_is_taken(tmp_path: Path) -> None:
+    kernel = adopt(only(str(image(tmp_path / "bzImage", None))))
+    assert kernel.config is None
+
+
+def test_bad_images_stop_the_stage_before_anything_is_built(tmp_path: Path) -> None:
+    path = image(tmp_path / "bzImage", NO_BPF)
+    request = StageRequest(
+        variants=VARIANTS, configs=tmp_path, cache=tmp_path / "cache", jobs=1,
+        kernels=f"upstream,{path}",
+    )  # fmt: skip
+    with pytest.raises(UserError, match="CONFIG_BPF_SYSCALL"):
+        make_kernels(request)
+    assert not (tmp_path / "cache").exists()
