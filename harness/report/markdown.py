@@ -12,7 +12,8 @@ from harness.report.terminal import legend
 
 def render(comparison: Comparison) -> str:
     """``comparison`` as a Markdown document."""
-    return "\n".join(_document(comparison)) + "\n"
+    text = "\n".join(_document(comparison))
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 
 def _document(comparison: Comparison) -> Iterator[str]:

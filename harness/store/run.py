@@ -76,6 +76,7 @@ class Run:
                 raise UserError(
                     f"{path}: another process is writing this run", "wait until it ends"
                 ) from None
+            _sync_folder(path)
 
     def __enter__(self) -> Self:
         return self
@@ -196,11 +197,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a crash of the machine."""
+    fd = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 def check_record(record: TrialRecord, manifest: Manifest) -> None:

@@ -39,6 +39,13 @@ def test_terminal(comparison: Comparison, width: int) -> None:
     assert_golden(f"report/terminal-{width}.txt", said)
 
 
+def test_output_width_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal.output().width == terminal.PLAIN_WIDTH
+    monkeypatch.setenv("COLUMNS", "90")
+    assert terminal.output().width == 90
+
+
 def test_terminal_in_color(comparison: Comparison) -> None:
     assert "\x1b[32m×0." in printed(comparison, 100, color=True)
 
