@@ -3,6 +3,7 @@
 
 import ctypes
 import re
+import signal
 import socket
 import struct
 import time
@@ -16,6 +17,8 @@ ITERATION = re.compile(
     r"\s+hits\s+(?P<hits>[\d.]+)M/s\s+\(\s*(?P<prod>[\d.]+)M/prod\)"
 )
 POLL_S = 0.25
+HOLD_POLL_S = 0.02
+STARTED = "started."
 ATTACH_LIMIT_S = 600.0
 SO_ATTACH_FILTER = 26
 
@@ -58,12 +61,16 @@ class Workload:
             for _ in range(ctx.rng.randint(0, params["fillers"])):
                 self._filler(ctx.rng.randint(1, 64))
             path = OUTPUT / f"{instance}.txt"
-            self._children.append(ctx.spawn(bench_argv(params, ctx.smp, instance), path))
+            child = ctx.spawn(bench_argv(params, ctx.smp, instance), path)
+            self._children.append(child)
             self._files.append(path)
+            self._hold_when_attached(ctx, instance)
+        for child in self._children:
+            child.send_signal(signal.SIGCONT)
 
     def warm(self, ctx: Context) -> None:
-        """Until each instance has printed the interval that follows its warm-up."""
-        needed = ctx.params["warmup_s"] + 1
+        """Until each instance has printed the last interval of its warm-up."""
+        needed = max(1, ctx.params["warmup_s"])
         deadline = time.monotonic() + ATTACH_LIMIT_S
         told = -1
         while True:
@@ -106,6 +113,18 @@ class Workload:
                 )
         for filler in self._fillers:
             filler.close()
+
+    def _hold_when_attached(self, ctx: Context, instance: int) -> None:
+        """Stop an instance that is attached until all are: it would only slow the others."""
+        deadline = time.monotonic() + ATTACH_LIMIT_S
+        while STARTED not in self._files[instance].read_text():
+            self._all_alive()
+            if time.monotonic() > deadline:
+                raise WorkloadFailed(f"instance {instance} not attached in {ATTACH_LIMIT_S:g} s")
+            time.sleep(HOLD_POLL_S)
+        self._children[instance].send_signal(signal.SIGSTOP)
+        if (instance + 1) % 10 == 0:
+            ctx.progress(f"{instance + 1} instances attached")
 
     def _filler(self, length: int) -> None:
         code = ctypes.create_string_buffer(filter_code(length))

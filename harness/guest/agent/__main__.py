@@ -29,8 +29,22 @@ def load_workload(folder: Path, module: str):
     return loaded.Workload()
 
 
+def run_first() -> None:
+    """Let the agent run before any load, so that what it samples is of one moment.
+
+    What it starts does not inherit this.
+    """
+    try:
+        os.sched_setscheduler(
+            0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1)
+        )
+    except OSError as error:
+        raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
+
+
 def trial(channel: Channel) -> None:
     """Run the trial that ``trial.json`` describes."""
+    run_first()
     document = json.loads(TRIAL.read_text())
     marker = Marker()
     channel.record(

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compiling the model's QEMU plugin, and the argument that loads it."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness import proc
+from harness.errors import UserError
+from harness.paths import cache_dir
+
+HERE = Path(__file__).parent
+SOURCES = HERE / "src"
+PROFILES = HERE / "profiles"
+CFLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror")
+LIBRARY = ("tlb.c", "hierarchy.c", "profile.c", "asid.c", "sites.c", "decode.c")
+"""The model itself: no QEMU and no glib in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """The plugin as a file, and the SHA-256 of its sources and compiler flags."""
+
+    path: Path
+    sha256: str
+
+
+def profiles() -> list[str]:
+    """Names of the CPU profiles."""
+    return sorted(path.stem for path in PROFILES.glob("*.profile"))
+
+
+def profile_path(name: str) -> Path:
+    """The file of profile ``name``. Raises UserError when there is none."""
+    path = PROFILES / f"{name}.profile"
+    if not path.is_file():
+        raise UserError(f"no CPU profile {name!r}", f"known: {', '.join(profiles())}")
+    return path
+
+
+def sources_sha256() -> str:
+    """Hash of all that decides what the plugin counts: sources, in order, and flags."""
+    total = hashlib.sha256(" ".join(CFLAGS).encode())
+    for path in sorted(SOURCES.glob("*.[ch]")):
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def build_plugin() -> Plugin:
+    """The plugin, compiled if this version of it is not in the cache.
+
+    Raises PrerequisiteError without a compiler, CommandError when it does not compile.
+    """
+    sha256 = sources_sha256()
+    root = cache_dir() / "plugins"
+    root.mkdir(exist_ok=True)
+    path = root / f"itlb-{sha256[:16]}.so"
+    with FileLock(root / "lock"):
+        if not path.is_file():
+            glib = proc.run(["pkg-config", "--cflags", "glib-2.0"]).stdout.split()
+            made = path.with_suffix(".new")
+            proc.run(plugin_argv(glib, made))
+            shutil.move(made, path)
+    return Plugin(path=path, sha256=sha256)
+
+
+def plugin_argv(glib: list[str], out: Path) -> list[str]:
+    """The compiler's command line for the plugin."""
+    files = [str(path) for path in sorted(SOURCES.glob("*.c"))]
+    shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
+    return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files]
+
+
+def plugin_option(plugin: Path, out: Path, profile: Path, pcid: str, pti: str) -> str:
+    """The value of QEMU's -plugin. A comma in a path is doubled, as QEMU asks."""
+    words = {"file": plugin, "out": out, "profile": profile, "pcid": pcid, "pti": pti}
+    return ",".join(f"{key}={str(value).replace(',', ',,')}" for key, value in words.items())
