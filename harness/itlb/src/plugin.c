@@ -30,15 +30,10 @@ struct plugin plugin;
 #define CR4_FLUSHING ((1ull << 7) | (1ull << 17) | (1ull << 5) | (1ull << 4) | (1ull << 20))
 /* PGE, PCIDE, PAE, PSE, SMEP: Intel SDM vol. 3, 4.10.4.1. */
 
-static qemu_plugin_u64 score_at(size_t offset)
-{
-	return (qemu_plugin_u64){ plugin.scoreboard, offset };
-}
-
 static void drop_page(unsigned int index)
 {
 	plugin.vcpus[index].page = NO_PAGE;
-	plugin.scores[index].page = NO_PAGE;
+	score_of(index)->page = NO_PAGE;
 }
 
 static void count_site(struct vcpu *vcpu, unsigned int window, uint64_t address,
@@ -54,14 +49,17 @@ static void count_site(struct vcpu *vcpu, unsigned int window, uint64_t address,
 		site->walks++;
 }
 
-/* The instruction stream of @index is now at @address, in a page it was not in before. */
+/* The instruction stream of @index is now at @address. */
 static void enter_page(unsigned int index, uint64_t address)
 {
 	struct vcpu *vcpu = &plugin.vcpus[index];
 	struct translation t = { 0 };
 	enum outcome outcome;
 
-	vcpu->page = plugin.scores[index].page = address & PAGE_MASK;
+	score_of(index)->page = address & PAGE_MASK;
+	if (vcpu->page == (address & PAGE_MASK))
+		return;		/* only the shortcut was gone */
+	vcpu->page = address & PAGE_MASK;
 	outcome = hierarchy_fetch(&vcpu->tlb, address, vcpu->asid.tag, page_walk, vcpu, &t);
 	if (outcome != OUT_STLB_HIT && outcome != OUT_WALK)
 		return;
@@ -72,26 +70,25 @@ static void enter_page(unsigned int index, uint64_t address)
 		count_site(vcpu, plugin.window, address, outcome, &t);
 }
 
-static void on_kernel_page(unsigned int index, void *address)
+static void on_kernel_page(unsigned int told, void *address)
 {
-	enter_page(index, (uintptr_t)address);
+	enter_page(smp_vcpu(told), (uintptr_t)address);
 }
 
-static void on_user_block(unsigned int index, void *unused)
+static void on_user_block(unsigned int told, void *unused)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
-	uint64_t rip = read_register(vcpu, vcpu->rip);
 
 	(void)unused;
-	if ((rip & PAGE_MASK) == vcpu->page)
-		plugin.scores[index].page = vcpu->page;
-	else
-		enter_page(index, rip);
+	enter_page(index, read_register(vcpu, vcpu->rip));
 }
 
 /* The second page of a block: the one after the page that the block began in. */
-static void on_user_next_page(unsigned int index, void *unused)
+static void on_user_next_page(unsigned int told, void *unused)
 {
+	unsigned int index = smp_vcpu(told);
+
 	(void)unused;
 	enter_page(index, plugin.vcpus[index].page + 4096);
 }
@@ -102,8 +99,9 @@ static void flush_slot(struct vcpu *vcpu)
 	hierarchy_flush_tag(&vcpu->tlb, asid_user_tag(vcpu->asid.slot));
 }
 
-static void on_mov_cr3(unsigned int index, void *reg)
+static void on_mov_cr3(unsigned int told, void *reg)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 	uint64_t value = read_register(vcpu, vcpu->general[(uintptr_t)reg]);
 
@@ -139,16 +137,18 @@ static void flush_if_changed(unsigned int index, uint64_t was, uint64_t is, uint
 	drop_page(index);
 }
 
-static void on_mov_cr0(unsigned int index, void *reg)
+static void on_mov_cr0(unsigned int told, void *reg)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	flush_if_changed(index, read_register(vcpu, vcpu->cr0),
 			 read_register(vcpu, vcpu->general[(uintptr_t)reg]), CR0_PG, FLUSH_CR0);
 }
 
-static void on_mov_cr4(unsigned int index, void *reg)
+static void on_mov_cr4(unsigned int told, void *reg)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	flush_if_changed(index, read_register(vcpu, vcpu->cr4),
@@ -162,8 +162,9 @@ struct invlpg {
 	uint64_t next;		/* address of the instruction after it */
 };
 
-static void on_invlpg(unsigned int index, void *operand)
+static void on_invlpg(unsigned int told, void *operand)
 {
+	unsigned int index = smp_vcpu(told);
 	const struct invlpg *insn = operand;
 	const struct decoded *d = &insn->decoded;
 	struct vcpu *vcpu = &plugin.vcpus[index];
@@ -186,8 +187,9 @@ static void on_invlpg(unsigned int index, void *operand)
 	drop_page(index);
 }
 
-static void on_invpcid(unsigned int index, void *unused)
+static void on_invpcid(unsigned int told, void *unused)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	(void)unused;		/* the guests here have none; all is flushed, which is safe */
@@ -212,8 +214,9 @@ static void watch(uint64_t address)
 		plugin.watch[plugin.watches++] = address;
 }
 
-static void on_marker(unsigned int index, void *unused)
+static void on_marker(unsigned int told, void *unused)
 {
+	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 	uint64_t argument = read_register(vcpu, vcpu->general[RSI]);
 
@@ -234,15 +237,15 @@ static void on_marker(unsigned int index, void *unused)
 }
 
 /* The second half alone at the head of a block: the marker only if the first precedes it. */
-static void on_marker_tail(unsigned int index, void *unused)
+static void on_marker_tail(unsigned int told, void *unused)
 {
-	struct vcpu *vcpu = &plugin.vcpus[index];
+	struct vcpu *vcpu = &plugin.vcpus[smp_vcpu(told)];
 	uint64_t rip = read_register(vcpu, vcpu->rip);
 
 	g_byte_array_set_size(vcpu->buffer, 0);
 	if (qemu_plugin_read_memory_vaddr(rip - MARKER_SIZE, vcpu->buffer, MARKER_SIZE) &&
 	    !memcmp(vcpu->buffer->data, marker_first, MARKER_SIZE))
-		on_marker(index, unused);
+		on_marker(told, unused);
 }
 
 static void translate_system(struct qemu_plugin_insn *insn, const uint8_t *bytes, size_t size,
@@ -290,12 +293,15 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	size_t count = qemu_plugin_tb_n_insns(tb), i;
 	uint64_t start = qemu_plugin_tb_vaddr(tb), page = start & PAGE_MASK;
 	bool user = !(start & KERNEL_HALF), after_first = false, second_page = false;
-	qemu_plugin_u64 current = score_at(offsetof(struct score, page));
+	qemu_plugin_u64 current;
 
 	(void)id;
+	if (!smp_can_translate())
+		return;
+	current = smp_score(offsetof(struct score, page));
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
 		tb, QEMU_PLUGIN_INLINE_ADD_U64,
-		score_at(user ? offsetof(struct score, insns_user) :
+		smp_score(user ? offsetof(struct score, insns_user) :
 				offsetof(struct score, insns_kernel)), count);
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, user ? on_user_block : on_kernel_page,
 						  QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
@@ -326,7 +332,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 			if (plugin.watch[w] == vaddr)
 				qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
 					insn, QEMU_PLUGIN_INLINE_ADD_U64,
-					score_at(offsetof(struct score, watch) +
+					smp_score(offsetof(struct score, watch) +
 						 w * sizeof(uint64_t)), 1);
 		if (is_marker(bytes, size, marker_second) && (after_first || !i))
 			qemu_plugin_register_vcpu_insn_exec_cb(
@@ -387,7 +393,7 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 		exit(1);
 	}
 	vcpu = &plugin.vcpus[index];
-	if (!plugin.scores)
+	if (!plugin.scores && !plugin.one_thread)
 		plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
 	if (!hierarchy_init(&vcpu->tlb, &plugin.profile)) {
 		fprintf(stderr, "itlb: out of memory\n");
@@ -491,7 +497,8 @@ EMB_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 		return -1;
 	}
 	plugin.api = info->version.cur;
-	plugin.scoreboard = qemu_plugin_scoreboard_new(sizeof(struct score));
+	if (!smp_init(info->system.max_vcpus))
+		return -1;
 	qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, on_exit_report, NULL);

@@ -67,7 +67,9 @@ struct plugin {
 	struct profile profile;
 	struct vcpu vcpus[MAX_VCPUS];
 	struct qemu_plugin_scoreboard *scoreboard;
-	struct score *scores;
+	struct score *scores;	/* one each vCPU; NULL when one is shared */
+	bool one_thread;	/* several vCPUs take turns in one host thread: see smp.c */
+	struct score shared;
 	const char *physical_reads;	/* which way, for the report */
 	uint64_t watch[MAX_WATCH];
 	unsigned int watches;
@@ -78,6 +80,13 @@ struct plugin {
 };
 
 extern struct plugin plugin;
+
+/* smp.c */
+bool smp_init(int vcpus);	/* false with a line on standard error */
+unsigned int smp_vcpu(unsigned int told);	/* the vCPU that runs, whatever QEMU told */
+bool smp_can_translate(void);
+qemu_plugin_u64 smp_score(size_t field);	/* for the block that is being translated */
+struct score *score_of(unsigned int vcpu);
 
 /* physical.c: reads guest memory; false when there is no such memory. */
 bool physical_init(const char **way);

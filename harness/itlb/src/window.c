@@ -12,7 +12,10 @@ void tally_now(unsigned int index, struct tally *out)
 
 	out->model = vcpu->tlb.counts;
 	memcpy(out->flushes, vcpu->flushes, sizeof(out->flushes));
-	out->score = plugin.scores[index];
+	if (plugin.one_thread && index)
+		memset(&out->score, 0, sizeof(out->score));	/* all is in the first */
+	else
+		out->score = *score_of(index);
 	out->score.page = 0;
 }
 
