@@ -59,21 +59,40 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--param", "-p", "params", multiple=True, metavar="KEY=VALUE",
-                     help="A parameter of the workload; may be repeated."),
-        click.option("--pcid", type=click.Choice(["tagged", "flush"]),
-                     help="Address-space tags in the model: as Linux on parts with PCID, or none."),
+        click.option(
+            "--param",
+            "-p",
+            "params",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A parameter of the workload; may be repeated.",
+        ),
+        click.option(
+            "--pcid",
+            type=click.Choice(["tagged", "flush"]),
+            help="Address-space tags in the model: as Linux on parts with PCID, or none.",
+        ),
         click.option("--profile", metavar="CPU", help="CPU the model stands for."),
-        click.option("--mode", type=click.Choice(["exact", "fast", "kvm"]),
-                     help="exact: bit-identical; fast: one host thread per vCPU; kvm: hardware."),
+        click.option(
+            "--mode",
+            type=click.Choice(["exact", "fast", "kvm"]),
+            help="exact: bit-identical; fast: one host thread per vCPU; kvm: hardware.",
+        ),
         click.option("--smp", type=click.IntRange(1, 16), help="Number of vCPUs."),
         click.option("--seeds", metavar="N", help="A count (3), a list (4,7) or a range (5-9)."),
-        click.option("--pti", type=click.Choice(["on", "off", "both"]),
-                     help="Page-table isolation in the guest."),
-        click.option("--counters", type=click.Choice([c.value for c in Counters]),
-                     help="Where iTLB counts come from; auto: perf where it truly works, else model."),
-        click.option("--workload", "-w", metavar="NAME|FOLDER",
-                     help="One workload instead of the suite's."),
+        click.option(
+            "--pti",
+            type=click.Choice(["on", "off", "both"]),
+            help="Page-table isolation in the guest.",
+        ),
+        click.option(
+            "--counters",
+            type=click.Choice([c.value for c in Counters]),
+            help="Where iTLB counts come from; auto: perf where it truly works, else model.",
+        ),
+        click.option(
+            "--workload", "-w", metavar="NAME|FOLDER", help="One workload instead of the suite's."
+        ),
         click.option("--suite", "-s", default="quick", show_default=True, help="Set of trials."),
     ):
         command = option(command)
@@ -92,11 +111,23 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 @cli.command()
 @_common
 @_selection
-@click.option("--jobs", "-j", type=click.IntRange(1, 64),
-              help="Trials side by side (exact mode only). Default: number of CPUs.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
-              help="Folder that gets the run's folder.")
-@click.option("--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 64),
+    help="Trials side by side (exact mode only). Default: number of CPUs.",
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Folder that gets the run's folder.",
+)
+@click.option(
+    "--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def run(**chosen: Any) -> None:
     """Run a suite on the kernels and print the comparison."""
@@ -108,7 +139,7 @@ def run(**chosen: Any) -> None:
         chosen["seeds"] = options.seeds(chosen["seeds"])
     chosen["params"] = options.params(chosen["params"])
     outcome = pipeline.run(pipeline.RunRequest(**chosen), progress)
-    pipeline.show([str(outcome.path)], as_json=as_json)
+    pipeline.show([str(outcome.path)], form="json" if as_json else "table")
     progress.say(f"kept in {outcome.path}")
     if outcome.interrupted:
         sys.exit(EXIT_INTERRUPTED)
@@ -119,10 +150,21 @@ def run(**chosen: Any) -> None:
 @cli.command()
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]),
-              default="table", show_default=True)
-@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
-              help="Folder that holds the runs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Folder that holds the runs.",
+)
 def compare(runs: tuple[str, ...], baseline: str | None, form: str, out: Path) -> None:
     """Compare saved runs (a folder, an id, the start of one, or `latest`).
 
@@ -133,10 +175,20 @@ def compare(runs: tuple[str, ...], baseline: str | None, form: str, out: Path) -
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--format", "form", required=True,
-              type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]))
-@click.option("--out", "-o", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
-              help="Folder that holds the runs.")
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]),
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Folder that holds the runs.",
+)
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)

@@ -148,7 +148,8 @@ def kernel_layer(
     ``modules``), its headers (``kheaders_data.tar.xz``), and ``files`` (place -> file)."""
     entries: list[cpio.Entry] = []
     if modules is not None:
-        entries += cpio.from_tree(modules)
+        # /lib is a link to usr/lib in the base layer: a folder of that name would replace it.
+        entries += cpio.from_tree(modules / "lib", prefix="usr/lib/")
     if headers is not None:
         entries += list(_headers(headers))
     for place, source in sorted(files.items()):

@@ -130,6 +130,4 @@ def mmdebstrap_argv(host: Release, target: Path, base_list: Path) -> list[str]:
 
 def dropped(name: str) -> bool:
     """Whether the file ``name`` (relative to the root) stays out of the image."""
-    return any(name == d or name.startswith(d + "/") for d in DROP) or bool(
-        DROP_NAMES.search(name)
-    )
+    return any(name == d or name.startswith(d + "/") for d in DROP) or bool(DROP_NAMES.search(name))

@@ -7,6 +7,7 @@ files whose content differs are written. So a change of variant gives new modifi
 times to the files it changes and to no other, and one killed half-way heals itself.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -68,16 +69,26 @@ def locate(base: str, override: str | None) -> Source:
         if path.is_dir():
             if not (path / "Kbuild").is_file() or not (path / "arch/x86").is_dir():
                 raise UserError(f"KERNEL_SRC={override}: no kernel tree there", _REMEDY)
-            return Source(path=path, sha256=tree_sha256(path), is_tree=True)
+            return Source(path=path, sha256=_tree_sha256_once(path), is_tree=True)
         if not path.is_file():
             raise UserError(f"KERNEL_SRC={override}: not there", _REMEDY)
-        return Source(path=path, sha256=file_sha256(path), is_tree=False)
+        return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
     path = DEBIAN_SOURCES / f"{base}.tar.xz"
     if not path.is_file():
         raise PrerequisiteError(
             f"{path} is missing", f"install the Debian package {base}, or {_REMEDY}"
         )
-    return Source(path=path, sha256=file_sha256(path), is_tree=False)
+    return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+
+
+def _tarball_sha256(path: Path) -> str:
+    info = path.stat()
+    return _unchanged_file_sha256(path, info.st_size, info.st_mtime_ns)
+
+
+@functools.cache
+def _unchanged_file_sha256(path: Path, size: int, mtime_ns: int) -> str:
+    return file_sha256(path)
 
 
 def tree_files(tree: Path) -> tuple[str, ...]:
@@ -110,6 +121,20 @@ def tree_sha256(tree: Path) -> str:
             continue
         total.update(f"{name}\0{entry}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
+
+
+def _tree_sha256_once(tree: Path) -> str:
+    """``tree_sha256``, computed again only when a file's size or time has changed."""
+    seen = hashlib.sha256()
+    for name in tree_files(tree):
+        info = (tree / name).lstat()
+        seen.update(f"{name} {info.st_mode} {info.st_size} {info.st_mtime_ns}\n".encode())
+    return _unchanged_tree_sha256(tree, seen.digest())
+
+
+@functools.cache
+def _unchanged_tree_sha256(tree: Path, seen: bytes) -> str:
+    return tree_sha256(tree)
 
 
 def parse_version(makefile: str, where: str) -> str:

@@ -31,7 +31,8 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
             raise PrerequisiteError(f"--mode kvm: {why}", "use --mode exact")
         if asked in (Counters.MODEL, Counters.BOTH):
             raise UserError(
-                f"--counters {asked} with --mode kvm", "the model needs TCG: use --mode exact or fast"
+                f"--counters {asked} with --mode kvm",
+                "the model needs TCG: use --mode exact or fast",
             )
         counters = Counters.PERF if asked is Counters.AUTO else asked
         return Choice(counters=counters, mode=Mode.KVM, reason=kvm.reason)

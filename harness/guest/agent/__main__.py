@@ -35,9 +35,7 @@ def run_first() -> None:
     What it starts does not inherit this.
     """
     try:
-        os.sched_setscheduler(
-            0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1)
-        )
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError as error:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that one trial gave, as readings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.counters import itlb
+from harness.counters.facts import readings as facts
+from harness.errors import TrialError
+from harness.model import Reading, Site, Source, Status, TrialSpec, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTrial:
+    """What the guest and the plugin gave. ``records``: (name, JSON value) in order."""
+
+    files: Mapping[str, bytes]
+    absent: Mapping[str, str]
+    records: tuple[tuple[str, Any], ...]
+    report: bytes | None  # the plugin's; None: it was not loaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialReadings:
+    """Readings, labels of the windows by number, and the named texts with most misses."""
+
+    readings: tuple[Reading, ...]
+    windows: Mapping[str, str]
+    sites: tuple[Site, ...]
+
+
+def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
+    """All readings of a trial that ended well.
+
+    Raises TrialError for a report or records that cannot be trusted.
+    """
+    files = facts.Files(raw.files, raw.absent)
+    windows = _windows(raw)
+    out: list[Reading] = [
+        Reading(
+            name="window.seconds",
+            value=info["ns"] / 1e9,
+            unit="s",
+            source=Source.KERNEL,
+            labels={"window": info["label"]},
+        )
+        for info in windows.values()
+    ]
+    layouts = {edge: facts.layout(files, edge) for edge in ("open", "close")}
+    sites: tuple[Site, ...] = ()
+    labels = {number: str(info["label"]) for number, info in windows.items()}
+    if raw.report is not None:
+        counted, sites = _model(raw, labels, layouts["close"])
+        out += counted
+    out += [_own(value) for name, value in raw.records if name == "reading"]
+    out += facts.of_kernel(files)
+    for edge, layout in layouts.items():
+        out += facts.of_text(layout, edge)
+    return TrialReadings(readings=tuple(out), windows=labels, sites=sites)
+
+
+def _windows(raw: RawTrial) -> dict[str, Any]:
+    found = [value for name, value in raw.records if name == "windows"]
+    if not found:
+        raise TrialError("the guest opened no window")
+    merged: dict[str, Any] = {}
+    for value in found:
+        merged.update(value)
+    return merged
+
+
+def _model(
+    raw: RawTrial, labels: Mapping[str, str], layout: facts.Layout
+) -> tuple[list[Reading], tuple[Site, ...]]:
+    assert raw.report is not None
+    report = itlb.decode(raw.report)
+    by_id = {str(window.id): window for window in report.windows}
+    out: list[Reading] = []
+    sites: tuple[Site, ...] = ()
+    for number, label in labels.items():
+        if number not in by_id:
+            raise TrialError(f"the iTLB model saw no window {number} ({label})")
+        found, named = itlb.readings(
+            by_id[number], label, layout.text_map, "; ".join(layout.reasons)
+        )
+        out += found
+        sites += named
+        if not by_id[number].watch:
+            watched = [value for name, value in raw.records if name == "watch"]
+            symbol = watched[0]["symbol"] if watched else ""
+            why = f"the kernel has no symbol {symbol}" if symbol else "the workload names no symbol"
+            out.append(
+                unknown(
+                    "ops",
+                    "operation",
+                    Source.MODEL,
+                    Status.NOT_SUPPORTED,
+                    why,
+                    {"window": label},
+                )
+            )
+    return out, sites
+
+
+def _own(value: Mapping[str, Any]) -> Reading:
+    """A reading that the workload emitted."""
+    try:
+        return Reading(
+            name=str(value["name"]),
+            value=value["value"],
+            unit=str(value["unit"]),
+            source=Source.WORKLOAD,
+            status=Status(value["status"]),
+            labels={str(k): str(v) for k, v in value["labels"].items()},
+            reason=str(value["reason"]),
+        )
+    except (KeyError, ValueError, AttributeError) as error:
+        raise TrialError(f"the workload emitted no proper reading: {error}: {value!r}") from error

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest kernel's console tells: how it failed, and what to note."""
+
+import re
+from dataclasses import dataclass
+
+_TIME = re.compile(r"^\[\s*\d+\.\d+\]\s?")
+
+# In the order of how much they explain: the first kind that matches anywhere is the verdict.
+FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("initramfs", re.compile(r"Initramfs unpacking failed|invalid magic at start of compressed")),
+    ("no_init", re.compile(r"No working init found|Unable to mount root fs")),
+    ("out_of_memory", re.compile(r"Out of memory: Killed process|System is deadlocked on memory")),
+    ("kasan", re.compile(r"BUG: KASAN:")),
+    (
+        "lockdep",
+        re.compile(
+            r"WARNING: (possible (circular|recursive|irq)|inconsistent lock)|suspicious RCU usage"
+            r"|BUG: sleeping function called from invalid context|held lock freed"
+        ),
+    ),
+    ("list", re.compile(r"list_(add|del) corruption")),
+    ("lockup", re.compile(r"soft lockup|hard LOCKUP|rcu.*self-detected stall|detected stalls on")),
+    ("hung_task", re.compile(r"INFO: task .* blocked for more than")),
+    (
+        "oops",
+        re.compile(
+            r"BUG: (unable to handle|kernel NULL pointer)|general protection fault"
+            r"|kernel BUG at|Oops:|invalid opcode:|double fault:"
+        ),
+    ),
+    ("write_execute", re.compile(r"Checked W\+X mappings: FAILED|Found insecure W\+X mapping")),
+    ("panic", re.compile(r"Kernel panic - not syncing")),
+)
+WARNING = re.compile(r"^(WARNING: CPU: \d+ PID: \d+ at .*|WARNING: .*)$")
+STOP = re.compile(r"Kernel panic - not syncing|end Kernel panic")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a guest failed: the kind, and the line that says so."""
+
+    kind: str
+    line: str
+
+
+def lines(text: str) -> list[str]:
+    """The console's lines without time stamps and carriage returns."""
+    return [_TIME.sub("", line.rstrip("\r")) for line in text.split("\n")]
+
+
+def worst(text: str) -> Verdict | None:
+    """The failure that explains the most; None when the console shows none."""
+    said = lines(text)
+    for kind, pattern in FAILURES:
+        for line in said:
+            if pattern.search(line):
+                return Verdict(kind, line.strip())
+    return None
+
+
+def notes(text: str) -> list[str]:
+    """Warnings that are no failure but that a reader should know, each once."""
+    found = [line.strip() for line in lines(text) if WARNING.match(line.strip())]
+    return [f"guest kernel: {line}" for line in dict.fromkeys(found)]
+
+
+def tail(text: str, count: int) -> list[str]:
+    """The last ``count`` lines that are not empty."""
+    return [line for line in lines(text) if line.strip()][-count:]
+
+
+class Watcher:
+    """Looks at a console as it grows; tells when the guest is beyond help."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def __call__(self, grown: bytes) -> str | None:
+        """The line that ends the guest, once it is whole; None while there is none."""
+        *whole, self._rest = (self._rest + grown.decode(errors="replace")).split("\n")
+        for line in whole:
+            if STOP.search(line):
+                return _TIME.sub("", line.strip())
+        return None

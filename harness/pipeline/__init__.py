@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The whole program as a library: what the command line calls, and what a script may.
+
+from harness import pipeline
+outcome = pipeline.run(pipeline.RunRequest(kernels="bpf_prog_pack"), pipeline.Progress())
+table = pipeline.comparison([str(outcome.path)])
+"""
+
+from harness.kernel import Kernel
+from harness.pipeline import prepare
+from harness.pipeline.progress import Progress
+from harness.pipeline.run import RunOutcome, RunRequest, run
+from harness.pipeline.shell import shell
+from harness.pipeline.views import comparison, describe_kernels, export, listing, show
+
+__all__ = [
+    "Progress",
+    "RunOutcome",
+    "RunRequest",
+    "build",
+    "comparison",
+    "describe_kernels",
+    "export",
+    "listing",
+    "run",
+    "shell",
+    "show",
+]
+
+
+def build(kernels: str | None, progress: Progress) -> tuple[Kernel, ...]:
+    """Build the kernels named (None: every variant), and everything else a run needs."""
+    return prepare.everything(kernels, progress)

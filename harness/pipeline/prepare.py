@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that trials need and that is made once: kernels, image layers, plugin."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import load
+from harness.image import build as image
+from harness.itlb import build as itlb
+from harness.kernel import Bench, Kernel, StageRequest, StageResult, make_kernels
+from harness.model import WorkloadSpec
+from harness.paths import CONFIGS, cache_dir
+from harness.pipeline.progress import Progress
+
+BENCH_PLACE = "usr/bin/bench"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is ready. ``workloads`` by name, with the folder of each."""
+
+    kernels: Mapping[str, Kernel]
+    bench: Bench | None
+    layers: Mapping[str, image.Layer]  # base and bcc
+    plugin: itlb.Plugin | None
+    workloads: Mapping[str, tuple[WorkloadSpec, Path]]
+
+
+def kernels(text: str | None, progress: Progress, *, bench: bool) -> StageResult:
+    """The kernels named in ``text`` (None: every variant), built if need be."""
+    request = StageRequest(
+        variants=load.variants(),
+        configs=CONFIGS,
+        cache=cache_dir(),
+        jobs=os.cpu_count() or 1,
+        kernels=text,
+        source=os.environ.get("KERNEL_SRC") or None,
+    )
+    with progress.step("kernels"):
+        return make_kernels(request, progress.say, progress.detail, bench=bench)
+
+
+def prepare(
+    kernel_text: str | None,
+    workloads: Iterable[tuple[WorkloadSpec, Path]],
+    progress: Progress,
+    *,
+    model: bool,
+) -> Prepared:
+    """Make everything for ``workloads`` on the kernels named.
+
+    Raises what the stages raise; nothing is built twice.
+    """
+    chosen = {spec.name: (spec, folder) for spec, folder in workloads}
+    needs_bench = any("bench" in spec.files for spec, _ in chosen.values())
+    stage = kernels(kernel_text, progress, bench=needs_bench)
+    with progress.step("guest image"):
+        layers = image.base_layers(progress.detail)
+    plugin = None
+    if model:
+        with progress.step("iTLB model"):
+            plugin = itlb.build_plugin()
+    return Prepared(
+        kernels={kernel.name: kernel for kernel in stage.kernels},
+        bench=stage.bench,
+        layers=layers,
+        plugin=plugin,
+        workloads=chosen,
+    )
+
+
+def trial_layers(
+    prepared: Prepared, kernel: Kernel, workload: WorkloadSpec, folder: Path, work: Path
+) -> list[image.Layer]:
+    """The layers of one trial but the trial's own, written below ``work``."""
+    files = {BENCH_PLACE: prepared.bench.path} if prepared.bench else {}
+    wants_headers = "bcc" in workload.layers
+    return [
+        prepared.layers["base"],
+        *[prepared.layers[name] for name in workload.layers],
+        image.agent_layer(work / "agent.cpio"),
+        image.kernel_layer(
+            work / "kernel.cpio",
+            modules=kernel.modules,
+            headers=kernel.kheaders if wants_headers else None,
+            files=files,
+        ),
+    ]
+
+
+def everything(text: str | None, progress: Progress) -> tuple[Kernel, ...]:
+    """Make all that a run needs, so that the next one starts at once."""
+    stage = kernels(text, progress, bench=True)
+    with progress.step("guest image"):
+        image.base_layers(progress.detail)
+    with progress.step("iTLB model"):
+        itlb.build_plugin()
+    return stage.kernels

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run: what is asked for, its manifest, and its trials one after the other or side by side."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from harness.config import load, matrix
+from harness.errors import UserError
+from harness.itlb import build as itlb
+from harness.model import (
+    SCHEMA_VERSION,
+    Counters,
+    Manifest,
+    Mode,
+    Scalar,
+    SuiteSpec,
+    TrialRecord,
+    TrialSpec,
+    TrialStatus,
+    WorkloadSpec,
+)
+from harness.paths import PROJECT, RESULTS
+from harness.pipeline.choose import Choice, choose, needs_probe
+from harness.pipeline.prepare import Prepared, prepare
+from harness.pipeline.progress import Progress
+from harness.pipeline.trial import Interrupted, TrialContext, run_trial
+from harness.store import Run, create_run, provenance, remaining, resume_run
+from harness.vm.accel import probe_kvm
+from harness.vm.argv import QEMU
+
+MEMORY_RESERVE_MIB = 2048
+"""Left to the host when trials run side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What the user asks for; None: the suite decides."""
+
+    kernels: str | None = None
+    suite: str = "quick"
+    workload: str | None = None
+    counters: str | None = None
+    pti: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    smp: int | None = None
+    mode: str | None = None
+    profile: str | None = None
+    pcid: str | None = None
+    params: dict[str, Scalar] = field(default_factory=dict)
+    jobs: int | None = None
+    out: Path = RESULTS
+    resume: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """How a run ended; ``path`` is its folder."""
+
+    path: Path
+    done: int
+    failed: int
+    interrupted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A request settled against the suite, before anything is built."""
+
+    suite: SuiteSpec
+    workloads: tuple[tuple[WorkloadSpec, Path], ...]
+    choice: Choice
+
+
+def plan(request: RunRequest) -> Plan:
+    """Check the request and settle counters and mode. Raises UserError, PrerequisiteError."""
+    suite = load.suite(request.suite)
+    names = (request.workload,) if request.workload else suite.workloads
+    workloads = tuple(load.workload(name) for name in names)
+    mode = Mode(request.mode) if request.mode else None
+    asked = Counters(request.counters) if request.counters else suite.counters
+    kvm = probe_kvm() if needs_probe(asked, mode) else None
+    choice = choose(asked, mode, suite.mode, kvm)
+    suite = replace(
+        suite,
+        mode=choice.mode,
+        seeds=request.seeds or suite.seeds,
+        pti=request.pti or suite.pti,
+        smp=request.smp or suite.smp,
+        profile=request.profile or suite.profile,
+        pcid=request.pcid or suite.pcid,
+    )
+    itlb.profile_path(suite.profile)
+    for spec, _ in workloads:
+        matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
+    return Plan(suite=suite, workloads=workloads, choice=choice)
+
+
+def run(request: RunRequest, progress: Progress) -> RunOutcome:
+    """Make everything ready, run the trials, keep each as it ends.
+
+    A failed trial does not stop the others; interruption keeps what has ended.
+    Raises the errors of the stages.
+    """
+    planned = plan(request)
+    progress.say(f"counters: {planned.choice.reason}")
+    model = planned.choice.counters in (Counters.MODEL, Counters.BOTH)
+    prepared = prepare(request.kernels, planned.workloads, progress, model=model)
+    manifest = make_manifest(request, planned, prepared)
+    with _open(request, manifest) as (writer, todo):
+        progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
+        return _all(writer, todo, prepared, planned, request, progress)
+
+
+@contextmanager
+def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[TrialSpec, ...]]]:
+    if request.resume is None:
+        with create_run(manifest, request.out) as writer:
+            yield writer, manifest.trials
+        return
+    writer, records, _ = resume_run(request.out / request.resume)
+    with writer:
+        _same(writer.manifest, manifest)
+        yield writer, remaining(writer.manifest, records)
+
+
+def _same(saved: Manifest, now: Manifest) -> None:
+    """Refuse to go on with a run whose provenance is no longer that of this checkout."""
+    for key in ("trials", "kernels", "image_sha256", "plugin_sha256", "qemu_version"):
+        if getattr(saved, key) != getattr(now, key):
+            raise UserError(
+                f"run {saved.run} cannot be resumed: {key} differs from what is asked for now",
+                "give the options it was made with, or start a new run",
+            )
+
+
+def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Manifest:
+    """The provenance of a run, from what was made ready for it."""
+    specs = [spec for spec, _ in planned.workloads]
+    trials = matrix.trials(
+        planned.suite, list(prepared.kernels), specs, planned.choice.counters, request.params
+    )
+    created = provenance.now()
+    baselines = [v.name for v in load.variants().values() if v.baseline]
+    names = list(prepared.kernels)
+    return Manifest(
+        schema=SCHEMA_VERSION,
+        run=provenance.run_id(created, planned.suite.name, trials),
+        created=provenance.iso(created),
+        suite=planned.suite.name,
+        program_version=provenance.program_version(),
+        program_commit=provenance.git_describe(PROJECT),
+        baseline=next((b for b in baselines if b in names), names[0]),
+        kernels=tuple(kernel.identity for kernel in prepared.kernels.values()),
+        trials=trials,
+        image_sha256={name: layer.sha256 for name, layer in prepared.layers.items()},
+        plugin_sha256=prepared.plugin.sha256 if prepared.plugin else "",
+        bench_sha256=prepared.bench.sha256 if prepared.bench else "",
+        profile_sha256=provenance.sha256_file(itlb.profile_path(planned.suite.profile)),
+        workload_sha256={
+            spec.name: provenance.sha256_tree(folder) for spec, folder in planned.workloads
+        },
+        qemu_version=provenance.tool_version(QEMU),
+        counters_reason=planned.choice.reason,
+        host=provenance.host_facts(),
+        command=tuple(sys.argv),
+    )
+
+
+def parallel(asked: int | None, mode: Mode, memory_mib: int) -> int:
+    """How many trials run side by side: more than one in exact mode only, where they cannot
+    disturb each other; at most as many as the free memory (MiB a guest) holds."""
+    if mode is not Mode.EXACT:
+        return 1
+    free = psutil.virtual_memory().available >> 20
+    fits = max(1, (free - MEMORY_RESERVE_MIB) // memory_mib)
+    return max(1, min(asked or os.cpu_count() or 1, fits))
+
+
+def _all(
+    writer: Run,
+    todo: Sequence[TrialSpec],
+    prepared: Prepared,
+    planned: Plan,
+    request: RunRequest,
+    progress: Progress,
+) -> RunOutcome:
+    stop = threading.Event()
+    jobs = parallel(request.jobs, planned.suite.mode, max((t.memory_mib for t in todo), default=1))
+    ended = failed = 0
+
+    def one(spec: TrialSpec) -> TrialRecord:
+        def say(text: str) -> None:
+            progress.detail(f"{spec.id}: {text}")
+
+        context = TrialContext(
+            prepared=prepared,
+            raw=writer.path / "raw" / spec.id,
+            say=say,
+            should_stop=stop.is_set,
+        )
+        return run_trial(spec, context)
+
+    with _interruptible(stop), ThreadPoolExecutor(jobs) as pool, progress.step("trials"):
+        waiting: set[Future[TrialRecord]] = set()
+        queue = list(todo)
+        try:
+            while (queue or waiting) and not (stop.is_set() and not waiting):
+                while queue and len(waiting) < jobs and not stop.is_set():
+                    waiting.add(pool.submit(one, queue.pop(0)))
+                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    try:
+                        record = future.result()
+                    except Interrupted:
+                        continue
+                    writer.append(record)
+                    ended += 1
+                    failed += record.status is not TrialStatus.OK
+                    progress.say(_line(record, ended, len(todo)))
+        except BaseException:
+            stop.set()
+            raise
+    return RunOutcome(path=writer.path, done=ended, failed=failed, interrupted=stop.is_set())
+
+
+def _line(record: TrialRecord, number: int, of: int) -> str:
+    head = f"[{number}/{of}] {record.trial}: "
+    if record.failure is None:
+        return f"{head}{record.wall_seconds:.0f} s"
+    said = "".join(f"\n    | {line}" for line in record.failure.console_tail)
+    return f"{head}FAILED ({record.failure.kind}): {record.failure.message}{said}"
+
+
+@contextmanager
+def _interruptible(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set ``stop`` once; a second one ends the program at once."""
+
+    def handle(signum: int, _: object) -> None:
+        if stop.is_set():
+            signal.signal(signum, signal.SIG_DFL)
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, old in before.items():
+            signal.signal(signum, old)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An interactive guest of a variant."""
+
+import tempfile
+from pathlib import Path
+
+from harness import proc
+from harness.errors import UserError
+from harness.image import build as image
+from harness.model import Mode
+from harness.pipeline import prepare
+from harness.pipeline.progress import Progress
+from harness.vm.argv import VmRequest, qemu_argv
+
+MEMORY_MIB = 3072
+
+
+def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Progress) -> int:
+    """Boot the kernel with a shell on this terminal; returns QEMU's exit status.
+
+    Raises UserError unless one kernel is named.
+    """
+    stage = prepare.kernels(kernel_text, progress, bench=True)
+    if len(stage.kernels) != 1:
+        names = ", ".join(kernel.name for kernel in stage.kernels)
+        raise UserError(f"a shell runs in one kernel, not in {names}", "name one with --kernel")
+    kernel = stage.kernels[0]
+    with progress.step("guest image"):
+        base = image.base_layers(progress.detail)
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
+        work = Path(temporary)
+        layers = [
+            base["base"],
+            *([base["bcc"]] if bcc else []),
+            image.agent_layer(work / "agent.cpio"),
+            image.kernel_layer(
+                work / "kernel.cpio",
+                modules=kernel.modules,
+                headers=kernel.kheaders if bcc else None,
+                files={prepare.BENCH_PLACE: stage.bench.path} if stage.bench else {},
+            ),
+        ]
+        image.join(layers, work / "initrd")
+        request = VmRequest(
+            kernel=kernel.image,
+            initrd=work / "initrd",
+            mode=Mode.FAST,
+            smp=smp,
+            memory_mib=MEMORY_MIB,
+            seed=1,
+            pti=pti,
+            console=work / "console.log",
+            channel=work / "channel.out",
+            append=("emb.shell",),
+            interactive=True,
+        )
+        streams = {"stdin": None, "stdout": None, "stderr": None}
+        with proc.start(qemu_argv(request), own_group=False, **streams) as qemu:
+            return qemu.wait() or 0

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One trial: boot one kernel with one workload, and read everything it gave.
+
+Whatever goes wrong inside is a failed record with its reason and the console's last
+lines, never a number and never an exception; only interruption and errors that concern
+the whole run (a full disk, no QEMU) leave this module as exceptions.
+"""
+
+import gzip
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from harness.counters import readings as counted
+from harness.errors import DataError, TrialError
+from harness.guest import console, protocol
+from harness.image import build as image
+from harness.itlb import build as itlb
+from harness.kernel import Kernel
+from harness.model import (
+    SCHEMA_VERSION,
+    Counters,
+    Failure,
+    Reading,
+    Site,
+    Source,
+    TrialRecord,
+    TrialSpec,
+    TrialStatus,
+    WorkloadSpec,
+)
+from harness.pipeline.prepare import Prepared, trial_layers
+from harness.store import folder_errors
+from harness.store.provenance import iso, now
+from harness.vm.argv import VmRequest
+from harness.vm.session import VmResult, boot
+
+CONSOLE_TAIL = 20
+
+
+class Interrupted(Exception):
+    """The user ended the run while this trial was under way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialContext:
+    """What a trial is run with beside its spec."""
+
+    prepared: Prepared
+    raw: Path  # folder for its raw output
+    perf_events: tuple[str, ...] = ()
+    say: Callable[[str], None] = field(default=lambda _: None)
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+
+
+def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[str, ...]) -> bytes:
+    """``trial.json``: all that the agent is told."""
+    document = {
+        "spec": msgspec.to_builtins(spec),
+        "workload": msgspec.to_builtins(workload),
+        "perf_events": list(perf_events),
+    }
+    return json.dumps(document, sort_keys=True, indent=1).encode()
+
+
+def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
+    """Run ``spec`` and return its record. Raises Interrupted, and errors of the whole run."""
+    prepared, raw = context.prepared, context.raw
+    workload, folder = prepared.workloads[spec.workload]
+    kernel = prepared.kernels[spec.variant]
+    started, began = iso(now()), time.monotonic()
+    with folder_errors(raw):
+        raw.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
+        work = Path(temporary)
+        request = _request(spec, kernel, context, work)
+        with folder_errors(work):
+            layers = trial_layers(prepared, kernel, workload, folder, work)
+            document = trial_document(spec, workload, context.perf_events)
+            layers.append(image.trial_layer(work / "trial.cpio", document, folder))
+            image.join(layers, request.initrd)
+        watch = console.Watcher()
+        stream = protocol.Stream()
+
+        def on_channel(grown: bytes) -> None:
+            for line in stream.feed(grown):
+                context.say(line)
+
+        result = boot(
+            request,
+            timeout_s=workload.timeout_s,
+            on_console=watch,
+            on_channel=on_channel,
+            should_stop=context.should_stop,
+        )
+        if result.stopped == "interrupted":
+            raise Interrupted
+        outcome = _judge(spec, result, request, work)
+        with folder_errors(raw):
+            _keep(work, raw)
+    return TrialRecord(
+        schema=SCHEMA_VERSION,
+        trial=spec.id,
+        spec=spec,
+        status=TrialStatus.FAILED if outcome.failure else TrialStatus.OK,
+        readings=outcome.readings,
+        windows=outcome.windows,
+        sites=outcome.sites,
+        failure=outcome.failure,
+        notes=outcome.notes,
+        started=started,
+        wall_seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path) -> VmRequest:
+    plugin = None
+    if spec.counters in (Counters.MODEL, Counters.BOTH):
+        assert context.prepared.plugin is not None
+        plugin = itlb.plugin_option(
+            context.prepared.plugin.path,
+            work / "itlb.json",
+            itlb.profile_path(spec.profile),
+            spec.pcid,
+            spec.pti,
+        )
+    return VmRequest(
+        kernel=kernel.image,
+        initrd=work / "initrd",
+        mode=spec.mode,
+        smp=spec.smp,
+        memory_mib=spec.memory_mib,
+        seed=spec.seed,
+        pti=spec.pti,
+        console=work / "console.log",
+        channel=work / "channel.out",
+        plugin=plugin,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    readings: tuple[Reading, ...] = ()
+    windows: dict[str, str] = field(default_factory=dict)
+    sites: tuple[Site, ...] = ()
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) -> _Outcome:
+    """The readings of a trial that ended well, or why it did not."""
+    text = _read(request.console).decode(errors="replace")
+    tail = tuple(console.tail(text, CONSOLE_TAIL))
+    verdict = console.worst(text)
+
+    def failed(kind: str, message: str) -> _Outcome:
+        return _Outcome(failure=Failure(kind=kind, message=message, console_tail=tail))
+
+    if verdict is not None:
+        return failed(verdict.kind, verdict.line)
+    if result.stopped:
+        return failed("hang", result.stopped)
+    try:
+        output = protocol.parse(_read(request.channel))
+    except protocol.ProtocolError as error:
+        return failed("protocol", str(error))
+    if output.done is None:
+        said = (result.stderr.strip().splitlines() or [""])[-1]
+        return failed(
+            "lost",
+            f"the guest ended (QEMU: {result.returncode}) and never said it was done. {said}",
+        )
+    if output.done.get("status") != "ok":
+        return failed(
+            output.done.get("kind", "agent"), output.done.get("reason", "no reason given")
+        )
+    report = _read(work / "itlb.json") if request.plugin else None
+    try:
+        found = counted.of_trial(
+            spec,
+            counted.RawTrial(
+                files=output.files, absent=output.absent, records=output.records, report=report
+            ),
+        )
+    except (TrialError, DataError) as error:
+        return failed("self_check", str(error))
+    notes = tuple(str(value) for name, value in output.records if name == "note")
+    wall = Reading(
+        name="trial.wall_seconds", value=round(result.seconds, 3), unit="s", source=Source.HOST
+    )
+    return _Outcome(
+        readings=(*found.readings, wall),
+        windows=dict(found.windows),
+        sites=found.sites,
+        notes=(*notes, *console.notes(text)),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _keep(work: Path, raw: Path) -> None:
+    """Move the trial's raw output to the run: console as it is, the large rest compressed."""
+    if (work / "console.log").exists():
+        shutil.copyfile(work / "console.log", raw / "console.log")
+    for name in ("channel.out", "itlb.json"):
+        if (work / name).exists():
+            with (work / name).open("rb") as source, (raw / f"{name}.gz").open("wb") as target:
+                # mtime=0 and no name: equal output gives equal files.
+                with gzip.GzipFile("", "wb", 6, target, 0) as packed:
+                    shutil.copyfileobj(source, packed)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the user looks at: comparisons and exports of saved runs, lists."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from harness.analysis.compare import Comparison, compare
+from harness.config import load
+from harness.itlb import build as itlb
+from harness.kernel import Kernel
+from harness.paths import RESULTS
+from harness.report import exports, markdown, terminal
+from harness.store import find_run, load_run
+
+
+def comparison(
+    runs: Sequence[str], root: Path = RESULTS, baseline: str | None = None
+) -> Comparison:
+    """Saved runs compared. Raises UserError where they may not be."""
+    return compare([load_run(find_run(name, root)) for name in runs], baseline=baseline)
+
+
+def show(
+    runs: Sequence[str],
+    *,
+    root: Path = RESULTS,
+    baseline: str | None = None,
+    form: str = "table",
+    full: bool = False,
+) -> None:
+    """Print the comparison of ``runs`` as table, json or markdown."""
+    found = comparison(runs, root, baseline)
+    console = terminal.output()
+    if form == "json":
+        print(msgspec.json.encode(found, enc_hook=str).decode())
+    elif form == "markdown":
+        print(markdown.render(found), end="")
+    else:
+        terminal.render(found, console, full=full)
+
+
+def export(run: str, form: str, root: Path = RESULTS) -> str:
+    """A saved run in a format of ``harness.report.exports``."""
+    return exports.export(load_run(find_run(run, root)), form)
+
+
+def listing(*, workloads_only: bool, as_json: bool) -> str:
+    """Variants, suites, workloads and profiles; for people, or as JSON."""
+    names = load.workload_folders()
+    workloads = {name: load.workload(name)[0] for name in names}
+    if as_json:
+        document: dict[str, object] = {"workloads": msgspec.to_builtins(list(workloads.values()))}
+        if not workloads_only:
+            document |= {
+                "variants": msgspec.to_builtins(list(load.variants().values())),
+                "suites": msgspec.to_builtins(list(load.suites().values())),
+                "profiles": itlb.profiles(),
+            }
+        return json.dumps(document, indent=2) + "\n"
+    console = Console(highlight=False)
+    with console.capture() as capture:
+        if not workloads_only:
+            rows = [(v.name, v.title, v.role) for v in load.variants().values()]
+            console.print(_table("kernels", ("name", "", "role"), rows))
+            suites = [
+                (
+                    s.name,
+                    s.title,
+                    f"{', '.join(s.workloads)}; seeds {len(s.seeds)}; "
+                    f"pti {'/'.join(s.pti)}; {s.mode}, {s.smp} vCPU; pcid {s.pcid}",
+                )
+                for s in load.suites().values()
+            ]
+            console.print(_table("suites", ("name", "", "trials"), suites))
+            console.print(_table("CPU profiles", ("name",), [(p,) for p in itlb.profiles()]))
+        questions = [(w.name, w.question) for w in workloads.values()]
+        console.print(_table("workloads", ("name", "question it answers"), questions))
+    return capture.get()
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def describe_kernels(kernels: Sequence[Kernel], *, as_json: bool) -> str:
+    """The kernels that were built: name, release, hash, file."""
+    if as_json:
+        found = [
+            {"image": str(k.image), "cached": k.cached, **msgspec.to_builtins(k.identity)}
+            for k in kernels
+        ]
+        return json.dumps(found, indent=2)
+    return "\n".join(
+        f"{k.name}: {k.identity.release} {k.identity.image_sha256[:12]} {k.image}" for k in kernels
+    )

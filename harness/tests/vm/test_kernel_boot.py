@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The variants boot, with isolation and without, run BPF, and place it as they say.
+
+A bare guest (busybox, bench, test_bpf.ko) without the agent: what is checked here is the
+kernel alone. One boot serves all checks of a kernel and a setting.
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.config import load
+from harness.image import cpio
+from harness.kernel import Kernel, StageRequest, make_kernels
+from harness.model import Mode
+from harness.paths import CONFIGS, cache_dir
+from harness.vm.argv import VmRequest
+from harness.vm.session import boot
+
+pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("kernel")]
+
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t debugfs debugfs /sys/kernel/debug
+echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
+bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
+page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
+bench -w1 -d900 trig-kprobe >/bench.1 & one=$!
+bench -w1 -d900 trig-fentry >/bench.2 & two=$!
+last=0
+for try in $(seq 30); do
+    sleep 0.3; now=$(bpf_symbols | wc -l)
+    [ "$now" = "$last" ] && [ "$now" != 0 ] && break
+    last=$now
+done
+bpf_symbols | sed 's/^/LIVE /'
+page_table live
+kill $one $two; wait
+for second in 1 2 3 4 5; do [ "$(bpf_symbols | wc -l)" = 0 ] || sleep 1; done
+bpf_symbols | sed 's/^/LEFT /'
+page_table left
+insmod /test_bpf.ko test_range=0,199; rmmod test_bpf
+zcat /proc/config.gz | grep -E '^CONFIG_(BPF_JIT|PAGE_TABLE_ISOLATION)=' | sed 's/^/CONF /'
+echo ALL DONE
+poweroff -f
+"""
+PAGE = 4096
+CASES = [(name, pti) for name in ("upstream", "bpf_prog_pack") for pti in ("on", "off")]
+
+
+@dataclass(frozen=True)
+class Booted:
+    """What one boot printed. ``live`` are the addresses of BPF text while it was in use."""
+
+    console: str
+    live: dict[str, int]
+
+    def lines(self, prefix: str) -> list[str]:
+        return [x[len(prefix) :] for x in self.console.splitlines() if x.startswith(prefix)]
+
+
+@cache
+def kernels() -> dict[str, Kernel]:
+    request = StageRequest(
+        variants=load.variants(),
+        configs=CONFIGS,
+        cache=cache_dir(),
+        jobs=os.cpu_count() or 1,
+        kernels="bpf_prog_pack,upstream",
+        source=os.environ.get("KERNEL_SRC"),
+    )
+    return {kernel.name: kernel for kernel in make_kernels(request, print, bench=False).kernels}
+
+
+@cache
+def bench() -> Path:
+    request = StageRequest(
+        variants=load.variants(), configs=CONFIGS, cache=cache_dir(), jobs=os.cpu_count() or 1,
+        kernels="bpf_prog_pack", source=os.environ.get("KERNEL_SRC"),
+    )  # fmt: skip
+    program = make_kernels(request, print).bench
+    assert program is not None
+    return program.path
+
+
+def initramfs(kernel: Kernel, path: Path) -> None:
+    assert kernel.modules is not None
+    (module,) = kernel.modules.rglob("test_bpf.ko")
+    busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
+    executable = stat.S_IFREG | 0o755
+    entries = [
+        *(cpio.directory(name) for name in ("bin", "dev", "proc", "sys")),
+        cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
+        cpio.Entry(name="bin/bench", mode=executable, source=bench()),
+        cpio.Entry(name="test_bpf.ko", mode=stat.S_IFREG | 0o644, source=module),
+        cpio.regular("init", INIT.encode(), 0o755),
+    ]
+    with path.open("wb") as out:
+        cpio.write(entries, out)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-pti-{case[1]}")
+def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Booted:
+    name, pti = request.param
+    folder = tmp_path_factory.mktemp(f"{name}-{pti}")
+    initramfs(kernels()[name], folder / "initrd")
+    vm = VmRequest(
+        kernel=kernels()[name].image, initrd=folder / "initrd", mode=Mode.EXACT, smp=1,
+        memory_mib=1024, seed=1, pti=pti, console=folder / "console", channel=folder / "channel",
+    )  # fmt: skip
+    ended = boot(vm, timeout_s=200)
+    console = (folder / "console").read_text(errors="replace")
+    assert "ALL DONE" in console, f"{ended}\n" + "\n".join(console.splitlines()[-40:])
+    live = {}
+    for line in (x[5:] for x in console.splitlines() if x.startswith("LIVE ")):
+        address, _, symbol = line.split()[:3]
+        live[f"{symbol}@{address}"] = int(address, 16)
+    return Booted(console=console, live=live)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    found: tuple[str, str] = request.node.callspec.params["booted"]
+    return found
+
+
+def test_no_splat(booted: Booted) -> None:
+    bad = r"WARNING: CPU|BUG:|Oops|Call Trace|INFO: task|lockdep|bpf_prog_pack bug"
+    assert [x for x in booted.console.splitlines() if re.search(bad, x)] == []
+
+
+def test_isolation_is_as_asked(booted: Booted, case: tuple[str, str]) -> None:
+    enabled = "Kernel/User page tables isolation: enabled" in booted.console
+    assert enabled == (case[1] == "on")
+    assert "CONFIG_PAGE_TABLE_ISOLATION=y" in booted.lines("CONF ")
+
+
+@pytest.mark.parametrize("when", ["live", "left"])
+def test_nothing_is_writable_and_executable(booted: Booted, when: str) -> None:
+    executable = booted.lines(f"PT {when} ")
+    assert executable, "no page-table dump"
+    assert [x for x in executable if " RW " in x] == []
+    assert "no W+X pages found" in booted.console
+
+
+def test_all_programs_go_when_their_users_end(booted: Booted) -> None:
+    assert booted.live
+    assert booted.lines("LEFT ") == []
+
+
+def test_programs_share_pages_only_in_packs(booted: Booted, case: tuple[str, str]) -> None:
+    programs = [a for name, a in booted.live.items() if name.startswith("bpf_prog_")]
+    pages = {address // PAGE for address in programs}
+    assert len(programs) >= 6
+    if case[0] == "upstream":
+        assert len(pages) == len(programs)
+    else:
+        assert len(pages) < len(programs)
+
+
+def test_no_trampoline_shares_a_page(booted: Booted) -> None:
+    others = [a for name, a in booted.live.items() if not name.startswith("bpf_prog_")]
+    assert others, "trig-fentry has a trampoline"
+    everything = [a // PAGE for a in booted.live.values()]
+    assert all(everything.count(a // PAGE) == 1 for a in others)
+
+
+def test_the_kernels_own_tests_pass_and_are_all_jited(booted: Booted) -> None:
+    found = re.findall(
+        r"test_bpf: Summary: (\d+) PASSED, (\d+) FAILED, \[(\d+)/(\d+)", booted.console
+    )
+    assert len(found) == 1
+    passed, failed, jited, run = map(int, found[0])
+    assert passed >= 190
+    assert failed == 0
+    assert jited == run
