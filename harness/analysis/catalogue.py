@@ -1,50 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the readings mean: titles, units, and how they may be compared.
+"""The readings that are known by name: titles, units, and how they may be compared.
 
 A reading that is not listed is compared as well, as a level, under its own name.
 ``results/README.md`` documents every entry; a unit test holds that it does.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
+from harness.analysis.metric import Kind, Metric, Section
 from harness.model import Source
-
-
-class Section(StrEnum):
-    """Where a reading stands in a table; the order is the order of the sections."""
-
-    ITLB = "iTLB"
-    TEXT = "BPF text and its mappings"
-    SHOOTDOWN = "TLB shootdowns"
-    DIRECT_MAP = "direct map"
-    MEMORY = "memory"
-    LOAD = "loading"
-    WORK = "work done"
-    OTHER = "other readings"
-
-
-class Kind(StrEnum):
-    """How a value behaves."""
-
-    COUNT = "count"  # events in a window: also per second and per operation
-    LEVEL = "level"  # a state at a moment, or a figure that is a rate already
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One reading name."""
-
-    name: str
-    title: str  # a few words for tables
-    unit: str
-    section: Section
-    kind: Kind
-    better: str = ""  # "lower" | "higher" | "": neither by itself
-    main: bool = False  # among the first lines of a table, and in its sentence
-    meaning: str = ""
-    sources: tuple[Source, ...] = (Source.KERNEL,)  # that report it
-
 
 MODEL = (Source.MODEL,)
 BOTH = (Source.MODEL, Source.PERF)
@@ -55,7 +17,7 @@ def _itlb(
     title: str,
     meaning: str,
     *,
-    main: bool = False,
+    detail: bool = False,
     better: str = "",
     sources: tuple[Source, ...] = MODEL,
 ) -> Metric:
@@ -66,7 +28,7 @@ def _itlb(
         section=Section.ITLB,
         kind=Kind.COUNT,
         better=better,
-        main=main,
+        detail=detail,
         meaning=meaning,
         sources=sources,
     )
@@ -81,6 +43,7 @@ def _fact(
     *,
     kind: Kind = Kind.LEVEL,
     better: str = "",
+    detail: bool = False,
     sources: tuple[Source, ...] = (Source.KERNEL,),
 ) -> Metric:
     return Metric(
@@ -90,6 +53,7 @@ def _fact(
         section=section,
         kind=kind,
         better=better,
+        detail=detail,
         meaning=meaning,
         sources=sources,
     )
@@ -100,7 +64,6 @@ METRICS: tuple[Metric, ...] = (
         "itlb.walk_completed_4k",
         "4 kB walks",
         "instruction fetches that missed both TLB levels and found a 4 kB page",
-        main=True,
         better="lower",
         sources=BOTH,
     ),
@@ -108,7 +71,6 @@ METRICS: tuple[Metric, ...] = (
         "itlb.walk_completed_2m_4m",
         "2 MB walks",
         "the same, where the walk found a 2 MB page",
-        main=True,
         better="lower",
         sources=BOTH,
     ),
@@ -116,7 +78,6 @@ METRICS: tuple[Metric, ...] = (
         "itlb.stlb_hit",
         "STLB hits",
         "fetches that missed the first-level iTLB and hit the second level",
-        main=True,
         better="lower",
         sources=BOTH,
     ),
@@ -137,8 +98,23 @@ METRICS: tuple[Metric, ...] = (
         better="lower",
         sources=(Source.PERF,),
     ),
-    _itlb("itlb.lookups", "iTLB lookups", "page accesses that the model looked up"),
-    _itlb("itlb.l1_hit", "first-level hits", "lookups that hit the first-level iTLB"),
+    _itlb("itlb.lookups", "iTLB lookups", "page accesses that the model looked up", detail=True),
+    _itlb("itlb.l1_hit", "first-level hits", "lookups that hit the first-level iTLB", detail=True),
+    _itlb(
+        "itlb.not_mapped",
+        "fetches that found no page",
+        "walks that ended without a page: a page fault follows",
+        detail=True,
+    ),
+    _itlb(
+        "itlb.flush.cr3_switch", "CR3 writes, other table", "changes of address space", detail=True
+    ),
+    _itlb(
+        "itlb.flush.cr3_same", "CR3 writes, same table", "flushes of an address space", detail=True
+    ),
+    _itlb("itlb.flush.cr4", "flushes by CR4", "changes of CR4 that flush", detail=True),
+    _itlb("itlb.flush.invlpg", "INVLPG", "flushes of one page", detail=True),
+    _itlb("itlb.flush.invpcid", "INVPCID", "flushes by tag", detail=True),
     _fact(
         "bpf.text.programs",
         "BPF programs",
@@ -167,6 +143,69 @@ METRICS: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "1 GB page-table entries that map BPF text",
+    ),
+    _fact(
+        "bpf.text.in_kernel_image",
+        "programs in the kernel image's last page",
+        "program",
+        Section.TEXT,
+        "programs whose text starts inside the kernel image's own mapping",
+    ),
+    _fact(
+        "bpf.text.not_executable",
+        "programs not wholly executable",
+        "program",
+        Section.TEXT,
+        "programs with a byte that no executable page maps: must be none",
+        better="lower",
+    ),
+    _fact(
+        "bpf.trampoline.pages_4k",
+        "4 kB pages, BPF trampolines",
+        "page",
+        Section.TEXT,
+        "4 kB page-table entries that map the first byte of BPF trampolines",
+        detail=True,
+    ),
+    _fact(
+        "bpf.trampoline.pages_2m",
+        "2 MB pages, BPF trampolines",
+        "page",
+        Section.TEXT,
+        "2 MB page-table entries that map the first byte of BPF trampolines",
+        detail=True,
+    ),
+    _fact(
+        "bpf.dispatcher.pages_4k",
+        "4 kB pages, BPF dispatchers",
+        "page",
+        Section.TEXT,
+        "4 kB page-table entries that map the first byte of BPF dispatchers",
+        detail=True,
+    ),
+    _fact(
+        "bpf.dispatcher.pages_2m",
+        "2 MB pages, BPF dispatchers",
+        "page",
+        Section.TEXT,
+        "2 MB page-table entries that map the first byte of BPF dispatchers",
+        detail=True,
+    ),
+    _fact(
+        "ftrace.trampoline.pages_4k",
+        "4 kB pages, ftrace trampolines",
+        "page",
+        Section.TEXT,
+        "4 kB page-table entries that map the first byte of ftrace trampolines",
+        detail=True,
+    ),
+    _fact(
+        "ftrace.trampoline.pages_2m",
+        "2 MB pages, ftrace trampolines",
+        "page",
+        Section.TEXT,
+        "2 MB page-table entries that map the first byte of ftrace trampolines",
+        detail=True,
     ),
     _fact(
         "wx.mappings",
@@ -224,7 +263,7 @@ METRICS: tuple[Metric, ...] = (
     _fact(
         "direct_map.splits_2m",
         "2 MB entries split to 4 kB",
-        "split",
+        "event",
         Section.DIRECT_MAP,
         "direct_map_level2_splits of /proc/vmstat",
         kind=Kind.COUNT,
@@ -233,7 +272,7 @@ METRICS: tuple[Metric, ...] = (
     _fact(
         "direct_map.splits_1g",
         "1 GB entries split to 2 MB",
-        "split",
+        "event",
         Section.DIRECT_MAP,
         "direct_map_level3_splits of /proc/vmstat",
         kind=Kind.COUNT,
@@ -264,16 +303,33 @@ METRICS: tuple[Metric, ...] = (
     _fact(
         "bpf.text.jited_bytes",
         "JITed bytes",
-        "byte",
+        "B",
         Section.MEMORY,
         "machine code of all loaded programs",
     ),
     _fact(
         "bpf.text.mapped_bytes",
         "bytes mapped for BPF text",
-        "byte",
+        "B",
         Section.MEMORY,
         "bytes of the page-table entries that map BPF text",
+        better="lower",
+    ),
+    _fact(
+        "memory.page_tables",
+        "page tables of processes",
+        "kB",
+        Section.MEMORY,
+        "PageTables of /proc/meminfo",
+        better="lower",
+    ),
+    _fact("memory.slab", "slab", "kB", Section.MEMORY, "Slab of /proc/meminfo", better="lower"),
+    _fact(
+        "memory.vmalloc_used",
+        "vmalloc space used",
+        "kB",
+        Section.MEMORY,
+        "VmallocUsed of /proc/meminfo",
         better="lower",
     ),
     _fact(
@@ -321,6 +377,15 @@ METRICS: tuple[Metric, ...] = (
         Section.WORK,
         "the guest's own (virtual) time",
         sources=(Source.MODEL, Source.PERF, Source.KERNEL),
+    ),
+    _fact(
+        "trial.wall_seconds",
+        "wall time of the trial",
+        "s",
+        Section.WORK,
+        "on the host, boot included; says nothing about the kernels in exact mode",
+        detail=True,
+        sources=(Source.HOST,),
     ),
 )
 

@@ -11,8 +11,9 @@ from enum import StrEnum
 from statistics import mean
 
 from harness.analysis import derive
-from harness.analysis.catalogue import OPERATIONS, ORDER, SECONDS, Kind, Metric, metric
+from harness.analysis.catalogue import OPERATIONS, ORDER, SECONDS, metric
 from harness.analysis.comparability import Settings, check
+from harness.analysis.metric import Kind, Metric
 from harness.analysis.stats import Ratio, Summary, ratio, summarise
 from harness.errors import UserError
 from harness.model import Manifest, Mode, Reading, Source, Status, TrialRecord, TrialStatus

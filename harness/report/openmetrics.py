@@ -31,8 +31,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "us": ("seconds", 1e-6),
     "ns": ("seconds", 1e-9),
     "kB": ("bytes", 1024),
-    "byte": ("bytes", 1),
-    "bytes": ("bytes", 1),
+    "B": ("bytes", 1),
 }
 """Unit of a reading -> unit suffix and factor; others: their own name, made plural."""
 
@@ -73,7 +72,7 @@ class _Run(Collector):
         manifest = self._run.manifest
         yield _info(manifest)
         ok = _gauge(f"{PREFIX}_trial_ok", "1 when the trial gave a result, 0 when it failed.", "")
-        wall = _gauge(f"{PREFIX}_trial_wall", "Wall time of the trial on the host.", "seconds")
+        wall = _gauge(f"{PREFIX}_trial_duration", "Wall time of the trial on the host.", "seconds")
         counts = _gauge(f"{PREFIX}_trial_readings", "Readings of the trial by status.", "")
         unknown = _gauge(
             f"{PREFIX}_reading_unknown", "1 for each reading that has no value, with why.", ""

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
-from harness.analysis.catalogue import INSTANCE_MEANS, ORIGIN_TITLES, Section
+from harness.analysis.catalogue import INSTANCE_MEANS, ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Per, Row
+from harness.analysis.metric import Kind, Section
 from harness.analysis.stats import Verdict
 from harness.model import Source, Status
 from harness.report import text
@@ -23,9 +24,14 @@ _EDGES = {
     "close": "window closes",
     "end": "after unloading",
 }
-_PHASES = {"load": "while loading", "window": "in the window", "unload": "while unloading"}
+_PHASES = {
+    "load": "while loading",
+    "window": "in the window",
+    "unload": "while unloading",
+    "trial": "whole trial",
+}
 _EDGE_SHOWN = ("close", "open", "end", "baseline")
-_UNITS = {"byte": "", "kB": "", "operation": "op", "instruction": "insn"}
+_UNITS = {"B": "", "kB": "", "operation": "op", "instruction": "insn"}
 """Units as tables write them; bytes carry theirs with the prefix."""
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -150,6 +156,8 @@ def _wanted(row: Row, block: Block, full: bool, edges: Collection[str]) -> bool:
     labels = dict(row.labels)
     if row.window and row.window not in block.windows:
         return False  # the model's window over the whole run
+    if not full and (row.metric.detail or labels.get("phase") == "trial"):
+        return False
     if "instance" in labels and row.metric.name in INSTANCE_MEANS:
         return False
     origin = labels.get("origin")
@@ -158,6 +166,8 @@ def _wanted(row: Row, block: Block, full: bool, edges: Collection[str]) -> bool:
     if row.per is Per.OPERATION and not full:
         return origin in MAIN_ORIGINS or (origin is None and row.metric.section is Section.ITLB)
     edge = labels.get("at")
+    if edge is not None and row.metric.kind is Kind.COUNT and not full:
+        return False  # where a counter stood, beside its differences
     if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings" and not full:
         return edge == next(e for e in _EDGE_SHOWN if e in edges)
     return True

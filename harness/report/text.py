@@ -9,7 +9,7 @@ from harness.model import Status
 
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"))
-_BYTES = {"byte": 1, "kB": 1024}  # the kernel's kB are 1,024 bytes
+_BYTES = {"B": 1, "kB": 1024}  # the kernel's kB are 1,024 bytes
 
 STATUS_WORDS = {
     Status.NOT_SUPPORTED: "not supported",
@@ -23,7 +23,7 @@ STATUS_WORDS = {
 def number(value: float, unit: str = "") -> str:
     """``value`` to three digits with a prefix; whole numbers below 10,000 are exact.
 
-    Bytes (``byte``, ``kB``) take binary prefixes and carry their unit.
+    Bytes (``B``, ``kB``) take binary prefixes and carry their unit.
     """
     base, slash, per = unit.partition("/")
     if base in _BYTES:

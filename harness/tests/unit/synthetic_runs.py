@@ -149,12 +149,12 @@ def readings(trial: TrialSpec, *, window: str = "measured") -> tuple[Reading, ..
         v = trial.variant
         add("bpf.text.pages_4k", PAGES_4K[v] * loaded, "page", Source.KERNEL, at=at)
         add("bpf.text.pages_2m", PAGES_2M[v] * loaded, "page", Source.KERNEL, at=at)
-        add("bpf.text.mapped_bytes", PAGES_4K[v] * 4096 * loaded, "byte", Source.KERNEL, at=at)
+        add("bpf.text.mapped_bytes", PAGES_4K[v] * 4096 * loaded, "B", Source.KERNEL, at=at)
         add("wx.mappings", 0, "mapping", Source.KERNEL, at=at)
         add("direct_map.4k", 8192 + 2048 * (v == "upstream"), "kB", Source.KERNEL, at=at)
     for phase in ("load", "window", "unload"):
         add("tlb.remote_flush", 0, "event", Source.KERNEL, phase=phase)
-        add("direct_map.splits_2m", 3 * (phase == "load"), "split", Source.KERNEL, phase=phase)
+        add("direct_map.splits_2m", 3 * (phase == "load"), "event", Source.KERNEL, phase=phase)
     out.append(
         unknown(
             "direct_map.1g",

@@ -51,7 +51,7 @@ def test_openmetrics_is_read_by_the_reference_parser(run: LoadedRun) -> None:
     said = exports.export(run, "openmetrics")
     assert said.endswith("# EOF\n")
     families = families_of(said)
-    own = {"trial_ok", "trial_wall_seconds", "trial_readings", "reading_unknown", "run"}
+    own = {"trial_ok", "trial_duration_seconds", "trial_readings", "reading_unknown", "run"}
     own = {f"execmem_bench_{name}" for name in own}
     assert own <= set(families)
     assert all(re.fullmatch(r"execmem_bench_[a-zA-Z0-9_]+", name) for name in families)

@@ -3,7 +3,8 @@
 
 import dataclasses
 
-from harness.analysis.catalogue import METRICS, Metric
+from harness.analysis.catalogue import METRICS
+from harness.analysis.metric import Metric
 from harness.model import Manifest, Source, Status, TrialRecord
 from harness.paths import RESULTS
 

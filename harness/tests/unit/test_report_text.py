@@ -29,10 +29,10 @@ from harness.report import text
         (-1500.5, "event", "-1.50 k"),
         (8, "kB", "8 KiB"),
         (10_240, "kB", "10 MiB"),
-        (500, "byte", "500 B"),
-        (0, "byte", "0 B"),
-        (1536, "byte", "1.50 KiB"),
-        (2_097_152, "byte", "2 MiB"),
+        (500, "B", "500 B"),
+        (0, "B", "0 B"),
+        (1536, "B", "1.50 KiB"),
+        (2_097_152, "B", "2 MiB"),
     ],
 )
 def test_number(value: float, unit: str, said: str) -> None:
