@@ -108,7 +108,10 @@ def table(block: Block, *, full: bool = False) -> TextTable:
         failed=tuple(sum(f.build == build for f in block.failures) for build in block.builds),
         lines=lines,
         footnotes=(*notes.lines(), *extra),
-        failures=tuple(f"{f.build}, seed {f.seed}: {f.kind}: {f.message}" for f in block.failures),
+        failures=tuple(
+            f"{f.build}, seed {f.seed}: {f.kind}: {' | '.join(f.message.splitlines())}"
+            for f in block.failures
+        ),
         notes=block.notes,
     )
 

@@ -48,8 +48,9 @@ def render(comparison: Comparison, console: Console, *, full: bool = False) -> N
         console.print(Rule(Text(_title(shown), style="bold"), align="left", characters="─"))
         console.print(Text(shown.settings))
         console.print(Text(f"params: {shown.params}", style="dim"))
-        for piece in _pieces(shown, block.baseline, console.width):
-            console.print(piece)
+        if shown.lines:
+            for piece in _pieces(shown, block.baseline, console.width):
+                console.print(piece)
         _print(console, "red", [f"failed: {line}" for line in shown.failures])
         _print(console, "dim", shown.footnotes)
         _print(console, "", [f"note: {line}" for line in shown.notes])

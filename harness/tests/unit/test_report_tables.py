@@ -177,6 +177,16 @@ def test_finding(given: Cell, said: str) -> None:
     assert finding("walks", given) == said
 
 
+def test_nothing_but_failures() -> None:
+    run = made.run(seeds=(1,), pti=("on",), variants=("execmem",))
+    broken = made.failed(run.records[0].spec)
+    assert broken.failure is not None
+    broken = replace(broken, failure=replace(broken.failure, message="two\nlines"))
+    said = printed(compare([LoadedRun(run.manifest, (broken,), ())]), 100)
+    assert "failed: execmem, seed 1: panic: two | lines" in said
+    assert "iTLB\n" not in said
+
+
 def test_problems_are_shown() -> None:
     run = made.run(seeds=(1,))
     said = printed(compare([run._replace(problems=("records.jsonl:9: torn",))]), 100)
