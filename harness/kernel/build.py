@@ -64,8 +64,8 @@ class Plan:
 
     @property
     def work(self) -> Path:
-        """Parent of the work trees."""
-        return self.request.cache / "kernel-build"
+        """Parent of the work trees; resolved, since its path is in every command line."""
+        return (self.request.cache / "kernel-build").resolve()
 
     @property
     def lock_file(self) -> Path:

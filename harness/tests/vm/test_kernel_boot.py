@@ -34,18 +34,15 @@ mount -t debugfs debugfs /sys/kernel/debug
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
 bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
 page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
-bench -w1 -d900 trig-kprobe >/bench.1 & one=$!
-bench -w1 -d900 trig-fentry >/bench.2 & two=$!
-last=0
-for try in $(seq 30); do
-    sleep 0.3; now=$(bpf_symbols | wc -l)
-    [ "$now" = "$last" ] && [ "$now" != 0 ] && break
-    last=$now
-done
+bench -w1 -d900 trig-kprobe >/bench.1 2>&1 & one=$!
+bench -w1 -d900 trig-fentry >/bench.2 2>&1 & two=$!
+renice -n 19 $one $two
+attached() { ls -l /proc/$one/fd /proc/$two/fd | grep -cE 'perf_event|bpf_link'; }
+for try in $(seq 100); do [ "$(attached)" -ge 2 ] && break; sleep 0.1; done
 bpf_symbols | sed 's/^/LIVE /'
 page_table live
 kill $one $two; wait
-for second in 1 2 3 4 5; do [ "$(bpf_symbols | wc -l)" = 0 ] || sleep 1; done
+sleep 1
 bpf_symbols | sed 's/^/LEFT /'
 page_table left
 insmod /test_bpf.ko test_range=0,199; rmmod test_bpf
