@@ -62,13 +62,17 @@ class Tools:
 
 def require(commands: Mapping[str, str], headers: Mapping[str, str]) -> None:
     """Raises PrerequisiteError naming the Debian packages of all that is not installed."""
-    absent = [package for command, package in commands.items() if shutil.which(command) is None]
+    absent = [package for command, package in commands.items() if not _has_command(command)]
     absent += [p for header, p in headers.items() if not _has_header(header)]
     if absent:
         packages = " ".join(sorted(set(absent)))
         raise PrerequisiteError(
             f"not installed: {packages}", f"run `make setup`, or apt-get install {packages}"
         )
+
+
+def _has_command(name: str) -> bool:
+    return shutil.which(name, path=_SYSTEM_PATH) is not None
 
 
 def _has_header(name: str) -> bool:
@@ -85,7 +89,9 @@ def tools() -> Tools:
     require(NEEDED, HEADERS)
 
     def first_line(command: str) -> str:
-        said = run([command, "--version"], env={"LC_ALL": "C"}).stdout.splitlines()
+        # The one that the build will find, whatever the user's own PATH holds.
+        argv = ["env", "-i", f"PATH={_SYSTEM_PATH}", "LC_ALL=C", command, "--version"]
+        said = run(argv).stdout.splitlines()
         return said[0].strip() if said else ""
 
     return Tools(
@@ -93,7 +99,7 @@ def tools() -> Tools:
         ld=first_line("ld"),
         pahole=first_line("pahole"),
         make=first_line("make"),
-        ccache=shutil.which("ccache") is not None,
+        ccache=_has_command("ccache"),
     )
 
 

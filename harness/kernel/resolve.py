@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.kernel import bootimage, kconfig, source
+from harness.kernel import bootimage, cache, kconfig, source
 from harness.kernel.artefacts import Kernel, UserKernel
 from harness.model import KernelIdentity, VariantSpec
 
@@ -99,9 +99,18 @@ def adopt(chosen: UserKernel) -> Kernel:
         image=chosen.image,
         system_map=_beside(chosen, info, "System.map"),
         config=config_path,
-        kheaders=_first(chosen.tree, "kernel/kheaders_data.tar.xz"),
+        kheaders=_first(chosen.tree, "kernel/kheaders_data.tar.xz")
+        or _in_entry(chosen, "kheaders.tar.xz"),
+        modules=_in_entry(chosen, "modules"),
+        btf=_in_entry(chosen, "vmlinux.btf"),
         cached=True,
     )
+
+
+def _in_entry(chosen: UserKernel, name: str) -> Path | None:
+    """The part ``name`` of the cache entry that the image belongs to, if it is in one."""
+    record = cache.load(chosen.image.parent)
+    return chosen.image.parent / name if record is not None and name in record.files else None
 
 
 def _first(tree: Path | None, name: str) -> Path | None:
@@ -112,7 +121,9 @@ def _beside(chosen: UserKernel, info: bootimage.ImageInfo, name: str) -> Path | 
     if found := _first(chosen.tree, name):
         return found
     path = chosen.image.with_name(f"{name}-{info.release}")
-    return path if info.release and path.is_file() else None
+    if info.release and path.is_file():
+        return path
+    return _in_entry(chosen, name)
 
 
 def _config_of(chosen: UserKernel, info: bootimage.ImageInfo) -> tuple[Path | None, str | None]:

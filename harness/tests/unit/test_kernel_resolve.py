@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.kernel import adopt, kconfig, resolve
+from harness.kernel import adopt, cache, kconfig, resolve
 from harness.kernel.artefacts import UserKernel
 from harness.kernel.stage import StageRequest, make_kernels
 from harness.model import VariantSpec
@@ -111,6 +111,20 @@ def test_adopt_takes_what_a_distribution_puts_beside(tmp_path: Path) -> None:
     (tmp_path / "config-6.1.192").write_text(NO_BPF)
     with pytest.raises(UserError, match="built without CONFIG_BPF_SYSCALL"):
         adopt(only(str(path)))
+
+
+def test_the_image_of_a_cache_entry_brings_the_rest_of_it(tmp_path: Path) -> None:
+    with cache.new_entry(tmp_path, "k") as staging:
+        image(staging / "bzImage", None)
+        (staging / "config").write_text(GOOD)
+        (staging / "kheaders.tar.xz").write_bytes(b"x")
+        (staging / "modules/lib/modules/6.1.192").mkdir(parents=True)
+        cache.publish(staging, "k", 1.0, {})
+    kernel = adopt(only(str(tmp_path / "k/bzImage")))
+    assert kernel.config == tmp_path / "k/config"
+    assert kernel.kheaders == tmp_path / "k/kheaders.tar.xz"
+    assert kernel.modules == tmp_path / "k/modules"
+    assert kernel.btf is None
 
 
 def test_a_kernel_without_bpf_is_known_by_its_embedded_config(tmp_path: Path) -> None:
