@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Build ``bench``, the benchmark program of the base's BPF self-tests.
 
-One binary for all kernels: from the unpatched base, with the types of the unpatched
-base kernel, linked statically so that it depends on no library of the guest.
+One binary for all kernels: from the base with the series ``bench`` (optimisation only),
+with the types of the unpatched base kernel, linked statically so that it depends on no
+library of the guest.
 """
 
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import InfrastructureError, PrerequisiteError
-from harness.kernel import cache, recipe, source
+from harness.kernel import cache, recipe, series, source
 from harness.kernel.artefacts import Bench
 from harness.kernel.build import KernelRequest, Plan, Say, build_kernel, ignore, plan
 from harness.model import VariantSpec
 from harness.proc import CommandError, run
 
 RECIPE = 1
+SERIES = ("bench",)
 _SELFTESTS = "tools/testing/selftests/bpf"
 _CLANGS = ("clang-14", "clang-15", "clang-16", "clang")
 
@@ -68,9 +70,15 @@ def bench_argv(linux: Path, out: Path, btf: Path, clang: str, path: str, jobs: i
     ]
 
 
-def _key(todo: Plan, clang: str) -> str:
+def _key(todo: Plan, patches: Sequence[series.Patch], clang: str) -> str:
     return recipe.digest(
-        {"bench": RECIPE, "kernel": todo.key, "clang": clang, "gcc": todo.tools.gcc}
+        {
+            "bench": RECIPE,
+            "kernel": todo.key,
+            "patches": [patch.sha256 for patch in patches],
+            "clang": clang,
+            "gcc": todo.tools.gcc,
+        }
     )
 
 
@@ -83,7 +91,8 @@ def build_bench(request: KernelRequest, say: Say = ignore, detail: Say = ignore)
     recipe.require({}, HEADERS)
     clang, version = find_clang()
     todo = plan(request)
-    key = _key(todo, version)
+    patches = series.load(SERIES, request.configs / "patches")
+    key = _key(todo, patches, version)
     store = request.cache / "bench"
     if (record := cache.load(store / key)) is not None:
         return Bench(path=store / key / "bench", sha256=record.files["bench"], cached=True)
@@ -98,7 +107,7 @@ def build_bench(request: KernelRequest, say: Say = ignore, detail: Say = ignore)
         began = time.monotonic()
         cache.sweep(store)
         tree = source.unpack(todo.source, todo.work, say)
-        source.set_series(tree, todo.patches)
+        source.set_series(tree, (*todo.patches, *patches))
         built = _compile(request, tree, kernel.btf, clang, say, detail)
         with cache.new_entry(store, key) as entry:
             shutil.copyfile(built, entry / "bench")

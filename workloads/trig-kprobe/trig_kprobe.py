@@ -7,11 +7,9 @@ import signal
 import socket
 import struct
 import time
-from pathlib import Path
 
-from agent.workload_api import Context, WorkloadFailed
+from agent.workload_api import Context, Terminal, WorkloadFailed
 
-OUTPUT = Path("/tmp/bench")
 ITERATION = re.compile(
     r"^Iter\s+(?P<iter>\d+)\s+\(\s*(?P<off_us>-?[\d.]+)us\):"
     r"\s+hits\s+(?P<hits>[\d.]+)M/s\s+\(\s*(?P<prod>[\d.]+)M/prod\)"
@@ -25,7 +23,7 @@ SO_ATTACH_FILTER = 26
 
 def bench_argv(params: dict, smp: int, instance: int) -> list[str]:
     """Command line of one instance. ``bench -a`` pins its producer to CPU 1."""
-    argv = ["stdbuf", "-oL", "bench", f"-w{params['warmup_s']}", f"-d{params['duration_s']}"]
+    argv = ["bench", f"-w{params['warmup_s']}", f"-d{params['duration_s']}"]
     if params["placement"] == "reference" and smp >= 2:
         argv.append("-a")
     elif params["placement"] == "spread":
@@ -46,8 +44,7 @@ def filter_code(length: int) -> bytes:
 
 class Workload:
     def __init__(self) -> None:
-        self._children: list = []
-        self._files: list[Path] = []
+        self._instances: list[Terminal] = []
         self._fillers: list[socket.socket] = []
 
     def setup(self, ctx: Context) -> None:
@@ -56,17 +53,14 @@ class Workload:
             raise WorkloadFailed(f"placement={params['placement']!r}: not reference, spread, none")
         if params["placement"] == "reference" and ctx.smp < 2:
             ctx.note("one vCPU: bench runs without -a, which pins its producer to CPU 1")
-        OUTPUT.mkdir(exist_ok=True)
         for instance in range(params["instances"]):
             for _ in range(ctx.rng.randint(0, params["fillers"])):
                 self._filler(ctx.rng.randint(1, 64))
-            path = OUTPUT / f"{instance}.txt"
-            child = ctx.spawn(bench_argv(params, ctx.smp, instance), path)
-            self._children.append(child)
-            self._files.append(path)
+            argv = bench_argv(params, ctx.smp, instance)
+            self._instances.append(ctx.spawn_on_terminal(argv))
             self._hold_when_attached(ctx, instance)
-        for child in self._children:
-            child.send_signal(signal.SIGCONT)
+        for running in self._instances:
+            running.process.send_signal(signal.SIGCONT)
 
     def warm(self, ctx: Context) -> None:
         """Until each instance has printed the last interval of its warm-up."""
@@ -75,27 +69,27 @@ class Workload:
         told = -1
         while True:
             self._all_alive()
-            ready = sum(len(iterations(path.read_text())) >= needed for path in self._files)
-            if ready == len(self._files):
+            ready = sum(len(iterations(i.text())) >= needed for i in self._instances)
+            if ready == len(self._instances):
                 return
             if time.monotonic() > deadline:
                 raise WorkloadFailed(
-                    f"{ready} of {len(self._files)} instances warm after {ATTACH_LIMIT_S:g} s"
+                    f"{ready} of {len(self._instances)} instances warm after {ATTACH_LIMIT_S:g} s"
                 )
             if ready != told:
-                ctx.progress(f"{ready} of {len(self._files)} instances warm")
+                ctx.progress(f"{ready} of {len(self._instances)} instances warm")
                 told = ready
             time.sleep(POLL_S)
 
     def measure(self, ctx: Context) -> None:
-        self._before = [len(iterations(path.read_text())) for path in self._files]
+        self._before = [len(iterations(i.text())) for i in self._instances]
         ctx.wait(ctx.params["window_s"])
 
     def teardown(self, ctx: Context) -> None:
         self._all_alive()
         ctx.stop_children()
-        for instance, path in enumerate(self._files):
-            text = path.read_text()
+        for instance, running in enumerate(self._instances):
+            text = running.text()
             ctx.keep(f"bench-{instance}.txt", text.encode())
             labels = {"instance": str(instance)}
             inside = iterations(text)[self._before[instance] :]
@@ -117,12 +111,12 @@ class Workload:
     def _hold_when_attached(self, ctx: Context, instance: int) -> None:
         """Stop an instance that is attached until all are: it would only slow the others."""
         deadline = time.monotonic() + ATTACH_LIMIT_S
-        while STARTED not in self._files[instance].read_text():
+        while STARTED not in self._instances[instance].text():
             self._all_alive()
             if time.monotonic() > deadline:
                 raise WorkloadFailed(f"instance {instance} not attached in {ATTACH_LIMIT_S:g} s")
             time.sleep(HOLD_POLL_S)
-        self._children[instance].send_signal(signal.SIGSTOP)
+        self._instances[instance].process.send_signal(signal.SIGSTOP)
         if (instance + 1) % 10 == 0:
             ctx.progress(f"{instance + 1} instances attached")
 
@@ -134,7 +128,8 @@ class Workload:
         self._fillers.append(filler)
 
     def _all_alive(self) -> None:
-        for instance, child in enumerate(self._children):
-            if child.poll() is not None:
-                said = self._files[instance].read_text()[-300:].strip()
-                raise WorkloadFailed(f"instance {instance} ended with {child.returncode}: {said}")
+        for instance, running in enumerate(self._instances):
+            status = running.process.poll()
+            if status is not None:
+                said = " ".join(running.text().split())[-300:]
+                raise WorkloadFailed(f"instance {instance} ended with {status}: {said}")

@@ -6,6 +6,8 @@ Only the standard library and the guest image's packages (psutil, pyroute2; bcc 
 ``workload.toml`` says ``layers = ["bcc"]``) can be imported.
 """
 
+import os
+import pty
 import random
 import subprocess
 import time
@@ -34,6 +36,28 @@ class Workload(Protocol):
 
     def teardown(self, ctx: "Context") -> None:
         """Stop the load, read its own figures, unload."""
+
+
+class Terminal:
+    """A program on a terminal. It is never read for it: ``text`` takes what has come."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", fd: int) -> None:
+        self.process = process
+        self._fd = fd
+        os.set_blocking(fd, False)
+        self._seen = b""
+
+    def text(self) -> str:
+        """Everything that the program has written so far."""
+        while True:
+            try:
+                more = os.read(self._fd, 65536)
+            except OSError:
+                break  # nothing more now, or the program has ended
+            if not more:
+                break
+            self._seen += more
+        return self._seen.decode(errors="replace").replace("\r\n", "\n")
 
 
 class Context:
@@ -108,6 +132,15 @@ class Context:
             )
         self._children.append(child)
         return child
+
+    def spawn_on_terminal(self, argv: list[str]) -> "Terminal":
+        """Start ``argv`` with its output on a terminal of its own, so that it writes each
+        line as it has it. Stopped after the trial."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self._children.append(child)
+        return Terminal(child, ours)
 
     def run(self, argv: list[str], timeout: float = 600) -> str:
         """Run ``argv`` to its end and return its output. Raises WorkloadFailed."""
