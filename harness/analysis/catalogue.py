@@ -89,6 +89,7 @@ METRICS: tuple[Metric, ...] = (
         "walks, all sizes",
         "completed walks of every page size",
         better="lower",
+        detail=True,
         sources=BOTH,
     ),
     _itlb(
@@ -107,12 +108,33 @@ METRICS: tuple[Metric, ...] = (
         detail=True,
     ),
     _itlb(
-        "itlb.flush.cr3_switch", "CR3 writes, other table", "changes of address space", detail=True
+        "itlb.flush.cr3_switch",
+        "CR3 writes, tag kept",
+        "writes of CR3 to an address space whose entries are still there: nothing is flushed",
+        detail=True,
     ),
     _itlb(
-        "itlb.flush.cr3_same", "CR3 writes, same table", "flushes of an address space", detail=True
+        "itlb.flush.cr3_slot",
+        "CR3 writes, tag recycled",
+        "writes of CR3 that take the tag of another address space, whose entries are flushed",
+        detail=True,
     ),
-    _itlb("itlb.flush.cr4", "flushes by CR4", "changes of CR4 that flush", detail=True),
+    _itlb(
+        "itlb.flush.cr3_same",
+        "CR3 writes, same value",
+        "rewrites of CR3, which flush its own tag",
+        detail=True,
+    ),
+    _itlb(
+        "itlb.flush.cr3_flush",
+        "CR3 writes, no tags",
+        "writes of CR3 under the policy without tags: all entries that are not global go",
+        detail=True,
+    ),
+    _itlb(
+        "itlb.flush.cr0", "flushes by CR0", "changes of paging, which flush everything", detail=True
+    ),
+    _itlb("itlb.flush.cr4", "flushes by CR4", "changes of CR4 that flush everything", detail=True),
     _itlb("itlb.flush.invlpg", "INVLPG", "flushes of one page", detail=True),
     _itlb("itlb.flush.invpcid", "INVPCID", "flushes by tag", detail=True),
     _fact(

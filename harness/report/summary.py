@@ -119,4 +119,7 @@ def finding(what: str, cell: Cell, *, seeds: bool = True) -> str:
     }
     reason = f", {found.reason}" if found.verdict is Verdict.UNDEFINED else ""
     tail = f" ({text.plural(found.n, 'seed')}{reason})" if seeds or reason else ""
-    return f"{words[found.verdict]}, {text.ratio(found)}{tail}"
+    said = text.ratio(found)
+    if found.verdict is Verdict.ONE_SEED:
+        said, tail = f"×{text.factor(found.value)}", " (1 seed)" if seeds else ""
+    return f"{words[found.verdict]}, {said}{tail}"

@@ -166,7 +166,7 @@ def cell(ours: dict[int, float], base: dict[int, float]) -> Cell:
         (cell({1: 0, 2: 0}, {1: 0, 2: 0}), "no walks in either"),
         (cell({1: 5, 2: 6}, {1: 0, 2: 0}), "no ratio for walks (the baseline is 0: no ratio)"),
         (cell({}, {1: 5}), "walks unknown (no trial gave a result)"),
-        (cell({1: 5}, {1: 10}), "walks, ×0.50 (1 seed) (1 seed)"),
+        (cell({1: 5}, {1: 10}), "walks, ×0.50 (1 seed)"),
         (
             cell({1: 5, 2: 5, 3: 5}, {1: 0, 2: 0, 3: 9}),
             "walks, ×1.67 (no interval) (3 seeds, no interval: the baseline varies around 0)",
