@@ -3,8 +3,8 @@
 
 import dataclasses
 
-from harness.analysis.catalogue import METRICS
 from harness.analysis.metric import Metric
+from harness.analysis.metrics import METRICS
 from harness.model import Manifest, Source, Status, TrialRecord
 from harness.paths import RESULTS
 
