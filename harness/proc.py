@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -86,10 +86,8 @@ class Process:
         for sig in (signal.SIGTERM, signal.SIGKILL):
             if self._popen.poll() is not None:
                 break
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, sig)
-            except ProcessLookupError:
-                pass
             self.wait(grace)
         return self._popen.wait()
 

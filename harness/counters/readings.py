@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.counters import itlb
+from harness.counters import itlb, perf
 from harness.counters.facts import readings as facts
 from harness.errors import TrialError
-from harness.model import Reading, Site, Source, Status, TrialSpec, unknown
+from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,11 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     if raw.report is not None:
         counted, sites = _model(raw, labels, layouts["close"])
         out += counted
+    if spec.counters in (Counters.PERF, Counters.BOTH):
+        status = next((v for name, v in raw.records if name == "perf_status"), None)
+        output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
+        for label in labels.values():
+            out += perf.readings(output, errors, status, label)
     out += [_own(value) for name, value in raw.records if name == "reading"]
     out += facts.of_kernel(files)
     for edge, layout in layouts.items():

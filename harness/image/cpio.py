@@ -56,7 +56,7 @@ def from_tree(root: Path, keep: Iterable[str] | None = None, prefix: str = "") -
         info = path.lstat()
         if stat.S_ISLNK(info.st_mode):
             entry = Entry(
-                name=prefix + name, mode=stat.S_IFLNK | 0o777, data=os.readlink(path).encode()
+                name=prefix + name, mode=stat.S_IFLNK | 0o777, data=str(path.readlink()).encode()
             )
         elif stat.S_ISREG(info.st_mode):
             entry = Entry(name=prefix + name, mode=info.st_mode, source=path)

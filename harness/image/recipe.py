@@ -118,7 +118,8 @@ def mmdebstrap_argv(host: Release, target: Path, base_list: Path) -> list[str]:
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         f'--customize-hook=cd "$1" && find . -xdev -mindepth 1 >{base_list}',
-        f'--customize-hook=chroot "$1" env {quiet} apt-get install -y --no-install-recommends {bcc}',
+        f'--customize-hook=chroot "$1" env {quiet} apt-get install -y '
+        f"--no-install-recommends {bcc}",
         # Compiled files that name their source by content, not by time: same bytes everywhere.
         '--customize-hook=chroot "$1" env PYTHONHASHSEED=0 python3 -m compileall -q -f'
         " --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.* || true",

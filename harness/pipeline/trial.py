@@ -215,7 +215,10 @@ def _keep(work: Path, raw: Path) -> None:
         shutil.copyfile(work / "console.log", raw / "console.log")
     for name in ("channel.out", "itlb.json"):
         if (work / name).exists():
-            with (work / name).open("rb") as source, (raw / f"{name}.gz").open("wb") as target:
-                # mtime=0 and no name: equal output gives equal files.
-                with gzip.GzipFile("", "wb", 6, target, 0) as packed:
-                    shutil.copyfileobj(source, packed)
+            # No time and no name in it: equal output gives equal files.
+            with (
+                (work / name).open("rb") as source,
+                (raw / f"{name}.gz").open("wb") as target,
+                gzip.GzipFile("", "wb", 6, target, 0) as packed,
+            ):
+                shutil.copyfileobj(source, packed)

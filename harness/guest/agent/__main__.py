@@ -12,21 +12,22 @@ from pathlib import Path
 from . import edges
 from .frames import Channel
 from .marker import Marker
-from .workload_api import Context, WorkloadFailed
+from .workload_api import Context, Workload, WorkloadFailed
 
 TRIAL = Path("/run/trial/trial.json")
 FOLDER = Path("/run/trial/workload")
 WINDOW = 1
 
 
-def load_workload(folder: Path, module: str):
+def load_workload(folder: Path, module: str) -> Workload:
     """An instance of the class Workload in ``folder``/``module``."""
     spec = importlib.util.spec_from_file_location("workload", folder / module)
     if spec is None or spec.loader is None:
         raise WorkloadFailed(f"{module} is not a Python file")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
-    return loaded.Workload()
+    workload: Workload = loaded.Workload()
+    return workload
 
 
 def run_first() -> None:

@@ -40,15 +40,15 @@ class ProgInfo(ctypes.Structure):
     ]
 
 
-def _bpf(command: int, attr: ctypes.Array, size: int) -> int:
-    result = _libc.syscall(NR_BPF, command, attr, size)
+def _bpf(command: int, attr: "ctypes.Array[ctypes.c_uint32]", size: int) -> int:
+    result: int = _libc.syscall(NR_BPF, command, attr, size)
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     return result
 
 
-def _words(*values: int) -> ctypes.Array:
+def _words(*values: int) -> "ctypes.Array[ctypes.c_uint32]":
     return (ctypes.c_uint32 * 32)(*values)
 
 
@@ -57,7 +57,7 @@ def programs() -> list[dict[str, object]]:
 
     Raises OSError when the kernel has no bpf(2) or refuses it.
     """
-    found = []
+    found: list[dict[str, object]] = []
     current = 0
     while True:
         attr = _words(current)

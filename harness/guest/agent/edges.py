@@ -2,6 +2,7 @@
 """What is sampled at the edges of a trial. Raw: the host parses it."""
 
 import json
+from collections.abc import Callable
 
 from . import bpf
 from .frames import Channel
@@ -36,7 +37,7 @@ def _send_file(channel: Channel, name: str, path: str) -> None:
     _send(channel, name, read)
 
 
-def _send(channel: Channel, name: str, read) -> None:
+def _send(channel: Channel, name: str, read: Callable[[], bytes]) -> None:
     try:
         data = read()
     except OSError as error:

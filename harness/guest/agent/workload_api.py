@@ -12,7 +12,7 @@ import random
 import subprocess
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import perf_stat
 from .frames import Channel
@@ -68,9 +68,9 @@ class Context:
     folder in the guest.
     """
 
-    def __init__(self, channel: Channel, trial: dict, folder: Path) -> None:
+    def __init__(self, channel: Channel, trial: dict[str, Any], folder: Path) -> None:
         spec = trial["spec"]
-        self.params: dict = spec["params"]
+        self.params: dict[str, Any] = spec["params"]
         self.seed: int = spec["seed"]
         self.rng = random.Random(self.seed)
         self.smp: int = spec["smp"]
@@ -78,7 +78,7 @@ class Context:
         self.folder = folder
         self._perf_events: list[str] = trial["perf_events"]
         self._channel = channel
-        self._children: list[subprocess.Popen] = []
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def progress(self, text: str) -> None:
         """A line for whoever watches the run."""
@@ -124,7 +124,7 @@ class Context:
         self._channel.send("file", "perf/stderr", errors)
         self._channel.record("perf_status", status)
 
-    def spawn(self, argv: list[str], output: Path) -> subprocess.Popen:
+    def spawn(self, argv: list[str], output: Path) -> "subprocess.Popen[bytes]":
         """Start ``argv`` with its output in the file ``output``; stopped after the trial."""
         with output.open("wb") as file:
             child = subprocess.Popen(
