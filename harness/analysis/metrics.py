@@ -177,53 +177,21 @@ METRICS: tuple[Metric, ...] = (
         "programs with a byte that no executable page maps: must be none",
         better="lower",
     ),
-    _fact(
-        "bpf.trampoline.pages_4k",
-        "4 kB pages, BPF trampolines",
-        "page",
-        Section.TEXT,
-        "4 kB page-table entries that map the first byte of BPF trampolines",
-        detail=True,
-    ),
-    _fact(
-        "bpf.trampoline.pages_2m",
-        "2 MB pages, BPF trampolines",
-        "page",
-        Section.TEXT,
-        "2 MB page-table entries that map the first byte of BPF trampolines",
-        detail=True,
-    ),
-    _fact(
-        "bpf.dispatcher.pages_4k",
-        "4 kB pages, BPF dispatchers",
-        "page",
-        Section.TEXT,
-        "4 kB page-table entries that map the first byte of BPF dispatchers",
-        detail=True,
-    ),
-    _fact(
-        "bpf.dispatcher.pages_2m",
-        "2 MB pages, BPF dispatchers",
-        "page",
-        Section.TEXT,
-        "2 MB page-table entries that map the first byte of BPF dispatchers",
-        detail=True,
-    ),
-    _fact(
-        "ftrace.trampoline.pages_4k",
-        "4 kB pages, ftrace trampolines",
-        "page",
-        Section.TEXT,
-        "4 kB page-table entries that map the first byte of ftrace trampolines",
-        detail=True,
-    ),
-    _fact(
-        "ftrace.trampoline.pages_2m",
-        "2 MB pages, ftrace trampolines",
-        "page",
-        Section.TEXT,
-        "2 MB page-table entries that map the first byte of ftrace trampolines",
-        detail=True,
+    *(
+        _fact(
+            f"{name}.pages_{suffix}",
+            f"{size} pages, {what}",
+            "page",
+            Section.TEXT,
+            f"{size} page-table entries that map the first byte of {what}",
+            detail=True,
+        )
+        for name, what in (
+            ("bpf.trampoline", "BPF trampolines"),
+            ("bpf.dispatcher", "BPF dispatchers"),
+            ("ftrace.trampoline", "ftrace trampolines"),
+        )
+        for suffix, size in (("4k", "4 kB"), ("2m", "2 MB"))
     ),
     _fact(
         "wx.mappings",
