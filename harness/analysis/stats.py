@@ -9,7 +9,7 @@ import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import scipy.stats  # type: ignore[import-untyped]
@@ -30,6 +30,19 @@ class Summary:
     high: float  # largest
     q1: float | None = None  # quartiles, from four values on
     q3: float | None = None
+
+    def times(self, scale: float) -> "Summary":
+        """The same in a unit that is smaller by ``scale``."""
+        if scale == 1:
+            return self
+        return replace(
+            self,
+            **{name: value * scale for name, value in vars(self).items() if _scales(name, value)},
+        )
+
+
+def _scales(name: str, value: float | None) -> bool:
+    return name != "n" and value is not None
 
 
 def summarise(values: Sequence[float]) -> Summary | None:
@@ -121,7 +134,7 @@ def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
         return Ratio(
             value=ours[0] / base[0], n=1, method=Method.ONE_SEED, reason="one seed: no interval"
         )
-    if not any(ours):
+    if not any(ours) and all(base):
         return Ratio(value=0.0, low=0.0, high=0.0, n=n, method=Method.CONSTANT)
     if not all(ours) or not all(base):
         return _fieller(ours, base)

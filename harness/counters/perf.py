@@ -8,14 +8,11 @@ from harness.counters.perf_stat_parser import ParseError, Row, State, normalised
 from harness.errors import DataError
 from harness.model import Reading, Source, Status, unknown
 
-# perf's exit status for an unknown event or a missing PMU, with nothing measured.
-EXIT_NOTHING = 129
-
 
 def requested(events: Sequence[Event] = EVENTS) -> tuple[str, ...]:
     """What perf is asked for, one -e each: an event that is missing must not take the
     others with it, as it would in a group."""
-    return tuple(event.ask for event in events)
+    return tuple(event.name for event in events)
 
 
 def readings(

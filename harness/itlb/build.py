@@ -18,6 +18,8 @@ PROFILES = HERE / "profiles"
 CFLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror")
 LIBRARY = ("tlb.c", "hierarchy.c", "profile.c", "asid.c", "sites.c", "decode.c")
 """The model itself: no QEMU and no glib in it."""
+DRIVER = "replay.c"
+"""Its offline driver, a program of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ def build_plugin() -> Plugin:
 
 def plugin_argv(glib: list[str], out: Path) -> list[str]:
     """The compiler's command line for the plugin."""
-    files = [str(path) for path in sorted(SOURCES.glob("*.c"))]
+    files = [str(path) for path in sorted(SOURCES.glob("*.c")) if path.name != DRIVER]
     shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
     return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files]
 

@@ -204,8 +204,9 @@ def _section(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[L
             yield Line(kind="group", title=f"{found[0].metric.title} ({name}, {source.value})")
         for row in _ordered(found):
             title = ("  " if origins else "") + _line_title(row)
-            cells = tuple(_cell(row.cells[b], row, notes) for b in block.builds)
-            yield Line(kind="reading", title=title, unit=_unit(row), cells=cells)
+            scale = _scale(row)
+            cells = tuple(_cell(row.cells[b], row, notes, scale) for b in block.builds)
+            yield Line(kind="reading", title=title, unit=_unit(row, scale), cells=cells)
             yield from _reference(block, row)
 
 
@@ -243,15 +244,23 @@ def _detail(row: Row) -> str:
     return ", ".join(words)
 
 
-def _unit(row: Row) -> str:
+def _unit(row: Row, scale: int) -> str:
     if row.per is Per.SECOND:
         return "/s"
     if row.per is Per.OPERATION:
-        return "/op"
+        return {1: "/op", 10**3: "/1k op", 10**6: "/1M op"}[scale]
     return _UNITS.get(row.unit, row.unit)
 
 
-def _cell(cell: Cell, row: Row, notes: _Footnotes) -> TextCell:
+def _scale(row: Row) -> int:
+    """Per how many operations a row is shown, so that its largest median is 1 or more."""
+    if row.per is not Per.OPERATION:
+        return 1
+    largest = max((c.summary.median for c in row.cells.values() if c.summary), default=0)
+    return next((s for s in (1, 10**3) if largest * s >= 1), 10**6) if largest else 1
+
+
+def _cell(cell: Cell, row: Row, notes: _Footnotes, scale: int) -> TextCell:
     marks = [notes.mark(_reason(cell, item.status, item.reason)) for item in cell.unknown]
     if cell.scaled:
         marks.append(notes.mark("extrapolated: the counter was multiplexed"))
@@ -259,7 +268,7 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes) -> TextCell:
     if cell.summary is None:
         word = text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
         return TextCell(value=word + tail, tone="unknown")
-    value = text.spread(cell.summary, row.unit) + tail
+    value = text.spread(cell.summary.times(scale), row.unit) + tail
     if cell.ratio is None:
         return TextCell(value=value)
     said = text.ratio(cell.ratio)

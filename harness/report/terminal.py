@@ -22,7 +22,7 @@ MAX_TITLE = 44
 UNIT = 8
 NARROW = 20
 """Widest value or ratio with its interval, in columns; a build's column is no narrower."""
-WIDE = 39
+WIDE = 43
 """Width of a build's column from which value and ratio stand on one line."""
 
 
@@ -68,7 +68,8 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
     """How to read the tables."""
     lines = [
         "Values: median over seeds (smallest..largest). ×: ratio to the baseline, paired by seed "
-        "[95 % interval]. A unit /s is per second of the guest's own time, /op per operation.",
+        "[95 % interval]. /s: per second of the guest's own time; /op: per operation of the "
+        "workload, /1k op: per 1,000 of them.",
     ]
     if any(block.settings.workload == reference.WORKLOAD for block in comparison.blocks):
         lines.append(

@@ -57,15 +57,16 @@ def _whole(value: float) -> str:
 def spread(summary: Summary, unit: str) -> str:
     """``42.2 k (39.6..43.0)``: median, smallest and largest, on one scale.
 
-    Only the median when all seeds read the same.
+    Only the median when all seeds read the same, as far as three digits tell.
     """
     middle = number(summary.median, unit)
-    if summary.low == summary.high:
-        return middle
     scale = _scale(summary.median, unit)
     whole = scale == 1 or unit.partition("/")[0] in _BYTES
     show = _whole if whole else _digits
-    return f"{middle} ({show(summary.low / scale)}..{show(summary.high / scale)})"
+    low, high = show(summary.low / scale), show(summary.high / scale)
+    if low == high or summary.low == summary.high:
+        return middle
+    return f"{middle} ({low}..{high})"
 
 
 def _scale(value: float, unit: str) -> float:
@@ -80,35 +81,34 @@ def _scale(value: float, unit: str) -> float:
     return next((step for step, _ in _PREFIXES if abs(value) >= step * 0.9995), 1)
 
 
-def factor(value: float) -> str:
-    """A ratio alone: two decimals, or two digits below 0.1."""
-    return _fixed(value, _decimals(value))
+def factor(value: float, decimals: int = 2) -> str:
+    """A ratio: two decimals (or ``decimals``), two digits below 0.1, three from 10 on."""
+    if value == 0:
+        return "0"
+    if value < 0.1 and decimals == 2:
+        return _small(value)
+    if value >= 100:
+        return number(round(value))
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.{decimals}f}"
+
+
+def _small(value: float) -> str:
+    size = math.floor(math.log10(float(f"{value:.1e}")))
+    return f"{value:.1e}" if size < -4 else f"{value:.{1 - size}f}"
 
 
 def interval(value: float, low: float, high: float) -> tuple[str, str, str]:
     """A ratio and its interval with the decimals needed to tell on which side of 1 they are."""
-    decimals = _decimals(low if low > 0 else value)
+    decimals = 2
     while decimals < 6 and any(
         (end < 1) != (round(end, decimals) < 1) or (end > 1) != (round(end, decimals) > 1)
         for end in (low, high)
         if not low <= 1 <= high
     ):
         decimals += 1
-    return _fixed(value, decimals), _fixed(low, decimals), _fixed(high, decimals)
-
-
-def _decimals(value: float) -> int:
-    return min(6, 1 - math.floor(math.log10(value))) if 0 < value < 0.1 else 2
-
-
-def _fixed(value: float, decimals: int) -> str:
-    if value == 0:
-        return "0"
-    if value >= 100:
-        return number(round(value))
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.{decimals}f}"
+    return factor(value, decimals), factor(low, decimals), factor(high, decimals)
 
 
 def ratio(found: Ratio) -> str:

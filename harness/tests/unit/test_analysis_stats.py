@@ -130,6 +130,13 @@ def test_no_false_difference() -> None:
         ([0.0, 0.0], [0.0, 0.0], None, Verdict.UNDEFINED, "both are 0: no ratio"),
         ([7.0, 9.0], [7.0, 9.0], 1.0, Verdict.NO_DIFFERENCE, ""),
         (
+            [0.0, 0.0],
+            [0.0, 1.0],
+            0.0,
+            Verdict.UNDEFINED,
+            "no interval: the baseline varies around 0",
+        ),
+        (
             [5.0, 5.0, 5.0],
             [0.0, 0.0, 9.0],
             5 / 3,

@@ -62,8 +62,8 @@ def test_full_shows_every_origin_per_operation(comparison: Comparison) -> None:
     short = tables.table(comparison.blocks[0])
     assert len(shown.lines) > len(short.lines)
     units = {(line.title, line.unit) for line in shown.lines}
-    assert ("  user text", "/op") in units
-    assert ("  user text", "/op") not in {(line.title, line.unit) for line in short.lines}
+    assert ("  user text", "/1k op") in units
+    assert ("  user text", "/1k op") not in {(line.title, line.unit) for line in short.lines}
 
 
 def test_every_table_states_its_settings(comparison: Comparison) -> None:
