@@ -38,7 +38,7 @@ class Settings:
         )
 
 
-SETTING_KEYS = ("pti", "mode", "smp", "counters", "profile", "pcid", "memory_mib", "params")
+SETTING_KEYS = ("pti", "mode", "smp", "counters", "profile", "pcid", "memory_mib")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +150,8 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
     def mismatch(key: str, a: object, b: object) -> Mismatch:
         return Mismatch(
             key=f"trials.{key}",
-            left=_shown(a),
-            right=_shown(b),
+            left=str(a),
+            right=str(b),
             left_where=left.run,
             right_where=right.run,
         )
@@ -161,21 +161,24 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
         names = [sorted({s.workload for s in side}) for side in (ours, theirs)]
         return (mismatch("workload", *(", ".join(side) for side in names)),)
     a, b = min(pairs, key=lambda pair: len(_differing(*pair)))
-    return tuple(mismatch(key, getattr(a, key), getattr(b, key)) for key in _differing(a, b))
+    return tuple(mismatch(key, *values) for key, values in _differing(a, b).items())
 
 
 def _sorted(settings: Iterable[Settings]) -> list[Settings]:
     return sorted(settings, key=repr)
 
 
-def _differing(a: Settings, b: Settings) -> list[str]:
-    return [key for key in SETTING_KEYS if getattr(a, key) != getattr(b, key)]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return " ".join(f"{key}={item}" for key, item in value)
-    return str(value)
+def _differing(a: Settings, b: Settings) -> dict[str, tuple[object, object]]:
+    """Settings that differ, parameter by parameter: key -> both values."""
+    ours = {key: getattr(a, key) for key in SETTING_KEYS}
+    theirs = {key: getattr(b, key) for key in SETTING_KEYS}
+    ours |= {f"params.{key}": value for key, value in a.params}
+    theirs |= {f"params.{key}": value for key, value in b.params}
+    return {
+        key: (ours.get(key, "absent"), theirs.get(key, "absent"))
+        for key in {**ours, **theirs}
+        if ours.get(key) != theirs.get(key)
+    }
 
 
 def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[str, ...]:

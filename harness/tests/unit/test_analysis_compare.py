@@ -287,8 +287,16 @@ def test_no_run() -> None:
             "trials.pti is 'on' in run-a and 'off' in run-b",
         ),
         (
-            lambda m: replace(m, trials=tuple(replace(t, params={"n": 3}) for t in m.trials)),
-            "trials.params is 'affinity=False instances=20' in run-a and 'n=3' in run-b",
+            lambda m: replace(
+                m, trials=tuple(replace(t, params={**t.params, "instances": 3}) for t in m.trials)
+            ),
+            "trials.params.instances is '20' in run-a and '3' in run-b",
+        ),
+        (
+            lambda m: replace(
+                m, trials=tuple(replace(t, params={**t.params, "n": 3}) for t in m.trials)
+            ),
+            "trials.params.n is 'absent' in run-a and '3' in run-b",
         ),
         (
             lambda m: replace(m, trials=tuple(replace(t, workload="churn") for t in m.trials)),
