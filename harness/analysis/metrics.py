@@ -357,6 +357,15 @@ METRICS: tuple[Metric, ...] = (
         sources=MODEL,
     ),
     _fact(
+        "context_switches",
+        "context switches",
+        "event",
+        Section.WORK,
+        "counted by the kernel itself: says that perf works where no PMU does",
+        kind=Kind.COUNT,
+        sources=(Source.PERF,),
+    ),
+    _fact(
         "window.seconds",
         "length of the window",
         "s",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from harness.analysis.catalogue import ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
 from harness.analysis.stats import Verdict
+from harness.model import Source
 from harness.report import text
 
 MAIN: tuple[tuple[str, str], ...] = (
@@ -13,7 +14,7 @@ MAIN: tuple[tuple[str, str], ...] = (
     ("itlb.walk_completed_4k", "bpf"),
     ("itlb.stlb_hit", "all"),
     ("itlb.walk_completed_2m_4m", "all"),
-    ("iTLB-load-misses", ""),
+    ("iTLB-load-misses", "all"),
 )
 """Readings (name, origin) that the sentences are about."""
 
@@ -60,6 +61,8 @@ def _findings(block: Block, build: str) -> Iterator[str]:
         if origin not in ("", "all"):
             what += f" of {ORIGIN_TITLES.get(origin, origin)}"
         what += {Per.SECOND: " per second", Per.OPERATION: " per operation", Per.TOTAL: ""}[row.per]
+        if row.source is Source.PERF:
+            what += " by perf"
         if len(block.windows) > 1:
             what += f" in window {row.window}"
         yield finding(what, row.cells[build], seeds=not once)

@@ -237,7 +237,8 @@ def _line_title(row: Row) -> str:
 
 def _detail(row: Row) -> str:
     """The labels of a row in words; with the source where it is perf's."""
-    words = ["perf"] if row.source is Source.PERF else []
+    origin = "origin" in dict(row.labels)  # then the heading names the source
+    words = ["perf"] if row.source is Source.PERF and not origin else []
     for key, value in row.labels:
         known = {"origin": ORIGIN_TITLES, "at": _EDGES, "phase": _PHASES}.get(key)
         words.append(known.get(value, value) if known else f"{key} {value}")

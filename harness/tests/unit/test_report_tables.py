@@ -113,6 +113,28 @@ def test_scaled_is_marked() -> None:
     assert line.cells[2].value.endswith(mark)
 
 
+def test_perf_without_a_pmu_stands_beside_the_model() -> None:
+    """Readings of two sources have lines of their own; the unknown one has no ratio."""
+    run = made.run(seeds=(1, 2), pti=("on",))
+    labels = {"window": "measured", "origin": "all"}
+    why = "perf: <not supported> r0285"
+    none = unknown(
+        "itlb.walk_completed_4k", "event", Source.PERF, Status.NOT_SUPPORTED, why, labels
+    )
+    records = tuple(replace(r, readings=(*r.readings, none)) for r in run.records)
+    found = compare([LoadedRun(run.manifest, records, ())])
+    shown = tables.table(found.blocks[0])
+    at = [line.title for line in shown.lines].index("4 kB walks (itlb.walk_completed_4k, perf)")
+    line = shown.lines[at + 1]
+    assert (line.title, line.unit) == ("  all text", "/s")
+    assert [cell.value for cell in line.cells] == ["not supported¹"] * 3
+    assert [cell.ratio for cell in line.cells] == [""] * 3
+    assert shown.footnotes[0] == f"¹ not supported: {why}"
+    (first, *_) = sentences(found)
+    assert "fewer 4 kB walks per second, ×" in first
+    assert f"4 kB walks per second by perf unknown ({why})" in first
+
+
 def test_reference_stands_beside_ours(comparison: Comparison) -> None:
     lines = tables.table(comparison.blocks[0]).lines
     references = [[cell.value for cell in line.cells] for line in lines if line.kind == "reference"]
