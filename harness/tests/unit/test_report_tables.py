@@ -115,7 +115,7 @@ def test_scaled_is_marked() -> None:
 
 def test_perf_without_a_pmu_stands_beside_the_model() -> None:
     """Readings of two sources have lines of their own; the unknown one has no ratio."""
-    run = made.run(seeds=(1, 2), pti=("on",))
+    run = made.run(seeds=(1, 2, 3), pti=("on",))
     labels = {"window": "measured", "origin": "all"}
     why = "perf: <not supported> r0285"
     none = unknown(
