@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lines of ``perf stat -j`` to rows.
+"""What a line of ``perf stat`` says, whatever the format, and how its figures are judged."""
 
-One JSON object a line; lines that begin with ``#`` and empty ones are perf's header
-(``-o``). A value is judged by its own text and by the event's run time, never by the
-percentage: rows that were not counted carry a percentage of 100.
-"""
-
-import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
 
 NOT_SUPPORTED = "<not supported>"
 NOT_COUNTED = "<not counted>"
 
-AGGREGATES = ("core", "cpu", "socket", "node", "die", "thread", "cache", "cluster")
+FULL_TIME = 100.0  # percent
+QUOTED = 80  # characters of a line that an error quotes
+
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 class State(StrEnum):
@@ -30,7 +26,19 @@ class State(StrEnum):
 
 
 class ParseError(ValueError):
-    """A line that cannot be trusted; the text quotes it with its number."""
+    """A line that cannot be trusted. The text quotes it; ``line`` is its number, from 1."""
+
+    def __init__(self, line: int, why: str, text: str) -> None:
+        self.line = line
+        super().__init__(f"line {line}: {why}: {text.strip()[:QUOTED]!r}")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that perf derived from counts. ``value`` is None when it was not finite."""
+
+    value: float | None
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,89 +50,117 @@ class Row:
     value: float | None
     unit: str
     state: State
-    runtime_ns: int | None  # time that the event was counted for
-    running_percent: float | None  # of the time that it was enabled
+    runtime_ns: int | None  # time that the event was counted for; text has none
+    running_percent: float | None  # as printed: rows that were not counted say 100
     aggregate: str = ""  # "cpu 0", "core S0-D0-C0" ...; "" for the whole
+    members: int | None = None  # CPUs in the aggregate
     interval: float | None = None  # seconds since the start, with -I
+    summary: bool = False  # the sum over the intervals, with --summary
+    cgroup: str = ""
+    variance_percent: float | None = None  # over repetitions, with -r
+    metrics: tuple[Metric, ...] = ()
 
 
-def parse_json(lines: Iterable[str]) -> Iterator[Row]:
-    """Rows of ``lines``. Objects without an event (metric-only ones) are passed over.
+@dataclass(kw_only=True)
+class Fields:
+    """The figures of a line as text, before they are judged; "" for one that is not there."""
 
-    Raises ParseError for a line that is neither JSON nor header, and for values that are
-    no numbers.
-    """
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        try:
-            found = json.loads(text)
-        except ValueError as error:
-            raise ParseError(f"line {number} is not JSON ({error}): {text[:80]!r}") from error
-        if not isinstance(found, dict):
-            raise ParseError(f"line {number} is no JSON object: {text[:80]!r}")
-        if "event" in found and "counter-value" in found:
-            yield _row(number, text, found)
+    line: int
+    text: str
+    event: str
+    value: str
+    unit: str = ""
+    runtime: str = ""
+    percent: str = ""
+    aggregate: str = ""
+    members: str = ""
+    interval: str = ""
+    summary: bool = False
+    cgroup: str = ""
+    variance: str = ""
+    metrics: tuple[Metric, ...] = field(default_factory=tuple)
 
-
-def _row(number: int, text: str, found: dict[str, Any]) -> Row:
-    def refuse(key: str) -> ParseError:
-        return ParseError(f"line {number}: {key} is {found.get(key)!r}: {text[:80]!r}")
-
-    def figure(key: str) -> float | None:
-        if found.get(key) is None:
+    def figure(self, name: str) -> float | None:
+        """The field ``name`` as a finite number of 0 or more; None when it is not there."""
+        said = str(getattr(self, name)).strip()
+        if not said:
             return None
-        try:
-            value = float(found[key])
-        except (TypeError, ValueError):
-            raise refuse(key) from None
-        if not math.isfinite(value) or value < 0:
-            raise refuse(key)
-        return value
+        number = decimal(said)
+        if number is None:
+            hint = " (run perf with LC_ALL=C)" if "," in said else ""
+            raise ParseError(self.line, f"{name} is {said!r}, no number{hint}", self.text)
+        if number < 0:
+            raise ParseError(self.line, f"{name} is {said!r}, below 0", self.text)
+        return number
 
-    runtime = figure("event-runtime")
-    percent = figure("pcnt-running")
-    said = str(found["counter-value"]).strip()
-    value: float | None = None
-    if said == NOT_SUPPORTED:
-        state = State.NOT_SUPPORTED
-    elif said == NOT_COUNTED or runtime == 0:
-        state = State.NOT_COUNTED
-    else:
-        value = figure("counter-value")
-        # perf 6.1 cuts the percentage to a whole number, so 99 may be less than 1 % off.
-        state = State.SCALED if percent is not None and percent < 100 else State.COUNTED
-    aggregate = next((f"{key} {found[key]}" for key in AGGREGATES if key in found), "")
-    return Row(
-        line=number,
-        event=str(found["event"]),
-        value=value,
-        unit=str(found.get("unit") or ""),
-        state=state,
-        runtime_ns=None if runtime is None else int(runtime),
-        running_percent=percent,
-        aggregate=aggregate,
-        interval=figure("interval"),
-    )
+    def row(self) -> Row:
+        """The row. Raises ParseError for figures that contradict each other."""
+        if not self.event.strip():
+            raise ParseError(self.line, "no event", self.text)
+        runtime, percent = self.figure("runtime"), self.figure("percent")
+        if percent is not None and percent > FULL_TIME:
+            raise ParseError(self.line, f"counted for {percent:g} % of the time", self.text)
+        state, value = self._judge(runtime, percent)
+        members = self.figure("members")
+        return Row(
+            line=self.line,
+            event=self.event.strip(),
+            value=value,
+            unit=self.unit.strip(),
+            state=state,
+            runtime_ns=None if runtime is None else int(runtime),
+            running_percent=percent,
+            aggregate=self.aggregate,
+            members=None if members is None else int(members),
+            interval=self.figure("interval"),
+            summary=self.summary,
+            cgroup=self.cgroup,
+            variance_percent=self.figure("variance"),
+            metrics=self.metrics,
+        )
+
+    def _judge(self, runtime: float | None, percent: float | None) -> tuple[State, float | None]:
+        """By the value's own words and the run time, never by the percentage alone."""
+        said = self.value.strip()
+        if said in (NOT_SUPPORTED, NOT_COUNTED):
+            if runtime:
+                raise ParseError(self.line, f"{said}, but ran for {runtime:g} ns", self.text)
+            return (State.NOT_SUPPORTED if said == NOT_SUPPORTED else State.NOT_COUNTED), None
+        value = self.figure("value")
+        if value is None:
+            raise ParseError(self.line, "no value", self.text)
+        if runtime == 0 or percent == 0:
+            return State.NOT_COUNTED, None
+        # perf 6.1 cuts the percentage to a whole number: 99 may be less than 1 % off.
+        scaled = percent is not None and percent < FULL_TIME
+        return (State.SCALED if scaled else State.COUNTED), value
 
 
-_DECORATION = re.compile(r"(\s*\[[^\]]*\]|:[a-zA-Z]+)+$")
-_PMU = re.compile(r"^[\w-]+/(?P<inside>[^/]+)/$")
+def decimal(said: str) -> float | None:
+    """The finite number that ``said`` writes out in the C locale, or None."""
+    if not _DECIMAL.fullmatch(said):
+        return None
+    number = float(said)
+    return number if math.isfinite(number) else None
 
 
-def normalised(event: str) -> str:
-    """The event's name without what perf adds: ``:u``, ``[pmu]``, ``cpu_core/.../``, ``name=``.
+def metric(value: str, unit: str) -> tuple[Metric, ...]:
+    """The metric of a row; none where perf pads the row with a made-up 0 ("", "(null)")."""
+    unit = unit.strip()
+    if not unit or unit == "(null)":
+        return ()
+    return (Metric(decimal(value.strip()), unit),)
 
-    Names are never cut short: the 4k and the 2m_4m event differ in their last letters.
-    """
-    bare = _DECORATION.sub("", event.strip())
-    match = _PMU.match(bare)
-    if match:
-        inside = match["inside"]
-        named = [w.removeprefix("name=") for w in inside.split(",") if w.startswith("name=")]
-        if named:
-            return named[0]
-        if "=" not in inside and "," not in inside:
-            return inside
-    return bare
+
+def joined(found: Iterator[Row | Metric]) -> Iterator[Row]:
+    """Rows with the metrics that follow each on lines of their own."""
+    held: Row | None = None
+    for item in found:
+        if isinstance(item, Row):
+            if held is not None:
+                yield held
+            held = item
+        elif held is not None:
+            held = replace(held, metrics=(*held.metrics, item))
+    if held is not None:
+        yield held

@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import edges
+from . import bpf, edges
 from .frames import Channel
 from .marker import Marker
 from .workload_api import Context, Workload, WorkloadFailed
@@ -41,6 +41,19 @@ def run_first() -> None:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
 
 
+def require_bpf() -> None:
+    """Refuse a kernel that cannot load and JIT BPF programs. Raises WorkloadFailed."""
+    try:
+        bpf.programs()
+    except OSError as error:
+        raise WorkloadFailed(
+            f"this kernel has no bpf(2) ({error.strerror}): "
+            "build it with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
+        ) from error
+    if not Path("/proc/sys/net/core/bpf_jit_enable").exists():
+        raise WorkloadFailed("this kernel has no BPF JIT: build it with CONFIG_BPF_JIT=y")
+
+
 def trial(channel: Channel) -> None:
     """Run the trial that ``trial.json`` describes."""
     run_first()
@@ -55,6 +68,7 @@ def trial(channel: Channel) -> None:
             "python": platform.python_version(),
         },
     )
+    require_bpf()
     workload_spec = document["workload"]
     watch = workload_spec["watch"]
     if watch:
