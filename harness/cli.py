@@ -151,6 +151,13 @@ def run(**chosen: Any) -> None:
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="KEY",
+    help="Compare although this provenance key differs; may be repeated.",
+)
+@click.option("--full", is_flag=True, help="Every reading, not the main ones only.")
+@click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "markdown"]),
@@ -165,12 +172,19 @@ def run(**chosen: Any) -> None:
     show_default=True,
     help="Folder that holds the runs.",
 )
-def compare(runs: tuple[str, ...], baseline: str | None, form: str, out: Path) -> None:
+def compare(
+    runs: tuple[str, ...],
+    baseline: str | None,
+    allow: tuple[str, ...],
+    full: bool,
+    form: str,
+    out: Path,
+) -> None:
     """Compare saved runs (a folder, an id, the start of one, or `latest`).
 
     Refuses runs whose provenance differs in what must agree.
     """
-    pipeline.show(runs, root=out, baseline=baseline, form=form)
+    pipeline.show(runs, root=out, baseline=baseline, allow=allow, form=form, full=full)
 
 
 @cli.command()

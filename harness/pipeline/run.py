@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from harness.config import load, matrix
-from harness.counters import perf
+from harness.counters import events, perf
 from harness.errors import UserError
 from harness.itlb import build as itlb
 from harness.model import (
@@ -205,7 +205,11 @@ def _all(
         context = TrialContext(
             prepared=prepared,
             raw=writer.path / "raw" / spec.id,
-            perf_events=perf.requested() if spec.counters in (Counters.PERF, Counters.BOTH) else (),
+            perf_events=(
+                perf.requested(events.of_host())
+                if spec.counters in (Counters.PERF, Counters.BOTH)
+                else ()
+            ),
             say=say,
             should_stop=stop.is_set,
         )

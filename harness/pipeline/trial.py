@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.counters import events
 from harness.counters import readings as counted
 from harness.errors import DataError, TrialError
 from harness.guest import console, protocol
@@ -185,7 +186,11 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         found = counted.of_trial(
             spec,
             counted.RawTrial(
-                files=output.files, absent=output.absent, records=output.records, report=report
+                files=output.files,
+                absent=output.absent,
+                records=output.records,
+                report=report,
+                perf_events=events.of_host(),
             ),
         )
     except (TrialError, DataError) as error:

@@ -19,10 +19,17 @@ from harness.store import find_run, load_run
 
 
 def comparison(
-    runs: Sequence[str], root: Path = RESULTS, baseline: str | None = None
+    runs: Sequence[str],
+    root: Path = RESULTS,
+    baseline: str | None = None,
+    allow: Sequence[str] = (),
 ) -> Comparison:
-    """Saved runs compared. Raises UserError where they may not be."""
-    return compare([load_run(find_run(name, root)) for name in runs], baseline=baseline)
+    """Saved runs compared; ``allow`` names provenance keys that may differ.
+
+    Raises UserError where they may not be compared.
+    """
+    loaded = [load_run(find_run(name, root)) for name in runs]
+    return compare(loaded, baseline=baseline, allow=set(allow))
 
 
 def show(
@@ -30,11 +37,12 @@ def show(
     *,
     root: Path = RESULTS,
     baseline: str | None = None,
+    allow: Sequence[str] = (),
     form: str = "table",
     full: bool = False,
 ) -> None:
     """Print the comparison of ``runs`` as table, json or markdown."""
-    found = comparison(runs, root, baseline)
+    found = comparison(runs, root, baseline, allow)
     console = terminal.output()
     if form == "json":
         print(msgspec.json.encode(found, enc_hook=str).decode())
