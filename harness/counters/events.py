@@ -1,30 +1,159 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The PMU events of the reference table, and which reading each becomes."""
+"""The PMU events that stand for our readings, by CPU.
 
+Encodings: the vendors' event lists as Linux 6.1 carries them (tools/perf/pmu-events/arch/x86,
+virtual-memory.json and cache.json), the models from mapfile.csv beside them, the generic
+event from arch/x86/events/{intel,amd}/core.c.
+
+Everything is asked for as a raw code: a guest's perf may lack the vendor's names, and the
+form ``cpu/event=.../`` is a syntax error where there is no PMU: perf 6.1 then ends with 129
+and counts nothing, not even software events, while a raw code gets ``<not supported>``.
+"""
+
+import re
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+INTEL, AMD = "GenuineIntel", "AuthenticAMD"
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """An event as perf is asked for it, and as it is called in its output."""
+    """An event as perf is asked for it (``name``), and the reading it becomes."""
+
+    name: str  # "" where the CPU has no such event
+    reading: str
+    vendor_name: str = ""  # what the vendor's list calls it
+    unit: str = "event"
+    missing: str = ""  # why ``name`` is ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cpu:
+    """A CPU as CPUID names it."""
+
+    vendor: str
+    family: int
+    model: int
+
+    def __str__(self) -> str:
+        return f"{self.vendor} family {self.family} model {self.model:#04x}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """CPUs that share encodings. No ``models``: every one of the family from ``first``."""
 
     name: str
-    reading: str
+    vendor: str
+    family: int
+    events: tuple[Event, ...]
+    models: frozenset[int] = frozenset()
+    first: int = 0
+
+    def is_of(self, cpu: Cpu) -> bool:
+        """Whether ``cpu`` is one of these."""
+        if (cpu.vendor, cpu.family) != (self.vendor, self.family):
+            return False
+        return cpu.model in self.models if self.models else cpu.model >= self.first
 
 
-REFERENCE = (
-    # perf's generic event: walks caused or completed, by part (see ITLB events in README).
-    Event(name="iTLB-load-misses", reading="iTLB-load-misses"),
-    # itlb_misses.walk_completed_{4k,2m_4m}: event 0x85, umasks 0x02 and 0x04 on Intel Haswell
-    # to Ice Lake (Intel's perfmon event lists). As raw codes, because a guest's perf may lack
-    # the vendor's tables, and because the form cpu/event=.../ is a syntax error where there
-    # is no PMU: perf 6.1 then ends with 129 and counts nothing, not even software events.
-    Event(name="r0285", reading="itlb.walk_completed_4k"),
-    Event(name="r0485", reading="itlb.walk_completed_2m_4m"),
-)
-"""The three events of the 2022 reference table."""
+def raw(event: int, umask: int = 0) -> str:
+    """perf's raw code of an event below 0x100, the same for Intel and AMD."""
+    return f"r{umask << 8 | event:04x}"
 
-# Counted beside them by the kernel itself: says that perf works where no PMU does.
+
+# perf's generic event. Haswell, Broadwell: walks begun (0x0185). Skylake to Ice Lake: walks
+# completed (0x0e85). Sapphire Rapids: 0x0e11. AMD 17h and later: all L2 misses (0xff85).
+GENERIC = Event(name="iTLB-load-misses", reading="iTLB-load-misses")
+
+# Counted by the kernel itself: says that perf works where no PMU does.
 SOFTWARE = (Event(name="context-switches", reading="context_switches"),)
 
+WALK_4K, WALK_2M = "itlb.walk_completed_4k", "itlb.walk_completed_2m_4m"
+
+
+def _intel(event: int) -> tuple[Event, ...]:
+    """The two page sizes of the 2022 reference table; both umasks are Intel's since Haswell."""
+    return (
+        GENERIC,
+        Event(name=raw(event, 0x02), reading=WALK_4K, vendor_name="itlb_misses.walk_completed_4k"),
+        Event(
+            name=raw(event, 0x04), reading=WALK_2M, vendor_name="itlb_misses.walk_completed_2m_4m"
+        ),
+    )
+
+
+def _amd() -> tuple[Event, ...]:
+    """AMD's closest: second-level misses by page size; 4 kB pages that the CPU coalesced
+    count apart (umask 0x08) and are not in it."""
+    name = "bp_l1_tlb_miss_l2_tlb_miss"
+    return (
+        GENERIC,
+        Event(name=raw(0x85, 0x01), reading=WALK_4K, vendor_name=f"{name}.if4k"),
+        Event(name=raw(0x85, 0x02), reading=WALK_2M, vendor_name=f"{name}.if2m"),
+    )
+
+
+_HASWELL = frozenset({0x3C, 0x3F, 0x45, 0x46})
+_BROADWELL = frozenset({0x3D, 0x47, 0x4F, 0x56})
+_SKYLAKE = frozenset({0x4E, 0x5E, 0x8E, 0x9E, 0xA5, 0xA6, 0x55})
+_ICE_LAKE = frozenset({0x7D, 0x7E, 0xA7, 0x6A, 0x6C, 0x8C, 0x8D})
+
+PARTS = (
+    Part(name="haswell", vendor=INTEL, family=6, models=_HASWELL, events=_intel(0x85)),
+    Part(name="broadwell", vendor=INTEL, family=6, models=_BROADWELL, events=_intel(0x85)),
+    Part(name="skylake", vendor=INTEL, family=6, models=_SKYLAKE, events=_intel(0x85)),
+    Part(name="icelake", vendor=INTEL, family=6, models=_ICE_LAKE, events=_intel(0x85)),
+    Part(
+        name="sapphire-rapids",
+        vendor=INTEL,
+        family=6,
+        models=frozenset({0x8F}),
+        events=_intel(0x11),
+    ),
+    Part(name="zen2", vendor=AMD, family=0x17, first=0x30, events=_amd()),
+    Part(name="zen3/zen4", vendor=AMD, family=0x19, events=_amd()),
+)
+
+REFERENCE = _intel(0x85)
+"""The three events of the 2022 reference table, as on most Intel parts."""
+
 EVENTS = (*REFERENCE, *SOFTWARE)
+
+
+def part_of(cpu: Cpu) -> Part | None:
+    """The part that ``cpu`` is, or None when its encodings are not known."""
+    return next((part for part in PARTS if part.is_of(cpu)), None)
+
+
+def for_cpu(cpu: Cpu | None) -> tuple[Event, ...]:
+    """The events to ask ``cpu`` for. Those whose encoding is not known have no ``name``."""
+    part = part_of(cpu) if cpu is not None else None
+    if part is not None:
+        return (*part.events, *SOFTWARE)
+    why = f"no encoding is known for {cpu}" if cpu else "the CPU could not be told"
+    missing = (Event(name="", reading=reading, missing=why) for reading in (WALK_4K, WALK_2M))
+    return (GENERIC, *missing, *SOFTWARE)
+
+
+def cpu_of(cpuinfo: str) -> Cpu | None:
+    """The first CPU of a /proc/cpuinfo; None when it does not say."""
+    found = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", cpuinfo.partition("\n\n")[0], re.MULTILINE))
+    try:
+        return Cpu(
+            vendor=found["vendor_id"], family=int(found["cpu family"]), model=int(found["model"])
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+@cache
+def of_host() -> tuple[Event, ...]:
+    """The events of this machine's CPU, which a guest with ``-cpu host`` counts too."""
+    try:
+        return for_cpu(cpu_of(CPUINFO.read_text()))
+    except OSError:
+        return for_cpu(None)

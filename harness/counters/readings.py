@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.counters import itlb, perf
+from harness.counters.events import EVENTS, Event
 from harness.counters.facts import readings as facts
 from harness.errors import TrialError
 from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
@@ -19,6 +20,7 @@ class RawTrial:
     absent: Mapping[str, str]
     records: tuple[tuple[str, Any], ...]
     report: bytes | None  # the plugin's; None: it was not loaded
+    perf_events: tuple[Event, ...] = EVENTS  # what perf stat was asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         status = next((v for name, v in raw.records if name == "perf_status"), None)
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
         for label in labels.values():
-            out += perf.readings(output, errors, status, label)
+            out += perf.readings(output, errors, status, label, raw.perf_events)
     out += [_own(value) for name, value in raw.records if name == "reading"]
     out += facts.of_kernel(files)
     for edge, layout in layouts.items():

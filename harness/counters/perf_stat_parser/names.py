@@ -41,17 +41,26 @@ def matched(rows: Iterable[Row], requested: Sequence[str]) -> tuple[tuple[Row, .
         groups.setdefault(key, []).append(row)
     found: list[list[Row]] = [[] for _ in requested]
     for group in groups.values():
-        names = [normalised(row.event).casefold() for row in group]
-        at = 0
-        for i, name in enumerate(wanted):
-            if name not in names[at:]:
-                continue
-            at = names.index(name, at)
-            found[i].append(group[at])
-            at += 1
-            # The same event of another PMU, unless it was asked for again.
-            asked_again = name in wanted[i + 1 :]
-            while at < len(group) and names[at] == name and not asked_again:
-                found[i].append(group[at])
-                at += 1
+        for rows_of, chosen in zip(found, _chosen(group, wanted), strict=True):
+            rows_of += chosen
     return tuple(tuple(rows) for rows in found)
+
+
+def _chosen(group: Sequence[Row], wanted: Sequence[str]) -> list[list[Row]]:
+    """The rows of one aggregate for each of the ``wanted`` names."""
+    names = [normalised(row.event).casefold() for row in group]
+    chosen: list[list[Row]] = [[] for _ in wanted]
+    at = 0
+    for i, name in enumerate(wanted):
+        if name not in names[at:]:
+            continue
+        at = names.index(name, at)
+        asked_again = name in wanted[i + 1 :]
+        while at < len(group) and names[at] == name:
+            if group[at].event in (row.event for row in chosen[i]):
+                break  # the same event of the same PMU: not what was asked for
+            chosen[i].append(group[at])
+            at += 1
+            if asked_again:
+                break
+    return chosen
