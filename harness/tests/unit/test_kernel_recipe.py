@@ -38,6 +38,18 @@ def test_kernel_command_line() -> None:
     assert_golden("kernel/kernel.argv", "\n".join(argv) + "\n")
 
 
+def test_the_output_tree_leaves_no_trace() -> None:
+    """Compilers see the same mapped paths whichever output tree is built in."""
+    seen = set()
+    for out in ("out-0", "out-1"):
+        argv = recipe.make(LINUX, out, [], jobs=1, pahole="v1.24", ccache=None)
+        (flags,) = (word for word in argv if word.startswith("KCFLAGS="))
+        maps = dict(flag.split("=")[1:] for flag in flags.removeprefix("KCFLAGS=").split())
+        seen.add((maps[str(LINUX)], maps[str(LINUX / out)]))
+        assert list(maps) == [str(LINUX), str(LINUX / out)], "gcc takes the last that fits"
+    assert seen == {("/linux", "/linux/out")}
+
+
 def test_modules_command_line_without_ccache() -> None:
     argv = recipe.make(
         LINUX, "out-0", ["modules_install"], jobs=1, pahole="v1.25", ccache=None,
