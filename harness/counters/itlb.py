@@ -1,73 +1,79 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The plugin's report: decoded, checked, attributed, and turned into readings."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from harness.counters.facts.text import TextMap
+from harness.counters.attribution import ORIGINS, Finder, Misses, PageSize, attribute, of_site, top
 from harness.errors import DataError, TrialError
 from harness.model import Reading, Site, Source, Status, unknown
 
 SCHEMA = 1
-TOP_SITES = 20
+WHOLE_RUN = 0  # number of the window that is always there
 
-ORIGINS = (
-    "user",
-    "kernel_image",
-    "bpf_prog",
-    "bpf_trampoline",
-    "bpf_dispatcher",
-    "ftrace_trampoline",
-    "kprobe",
-    "module",
-    "other",
-)
+Count = Annotated[int, Meta(ge=0)]
+Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,16}$")]
 
 
 class VcpuCounts(msgspec.Struct, forbid_unknown_fields=True):
     """One vCPU in one window. All are event counts."""
 
-    vcpu: int
-    lookups: int
-    l1_hits: int
-    stlb_hits: int
-    walks_4k: int
-    walks_2m: int
-    walks_1g: int
-    walks_not_mapped: int
-    insns_kernel: int
-    insns_user: int
-    flushes: dict[str, int]
+    vcpu: Count
+    lookups: Count
+    l1_hits: Count
+    stlb_hits: Count
+    walks_4k: Count
+    walks_2m: Count
+    walks_1g: Count
+    walks_not_mapped: Count
+    insns_kernel: Count
+    insns_user: Count
+    flushes: dict[str, Count]
+
+    @property
+    def misses(self) -> Misses:
+        """What sites account for."""
+        return Misses(
+            stlb_hits=self.stlb_hits,
+            walks_4k=self.walks_4k,
+            walks_2m=self.walks_2m,
+            walks_1g=self.walks_1g,
+        )
 
 
 class WatchCount(msgspec.Struct):
     """Executions of the instruction at one address."""
 
-    address: str
-    count: int
+    address: Address
+    count: Count
 
 
 class SiteCount(msgspec.Struct):
     """Misses by the address whose fetch missed (the page, in user text)."""
 
-    address: str
+    address: Address
     user: bool
     is_global: bool = msgspec.field(name="global")
-    page: str
-    stlb_hits: int
-    walks: int
+    page: PageSize
+    stlb_hits: Count
+    walks: Count
 
 
 class Window(msgspec.Struct):
     """One measured window; number 0 is the whole run."""
 
-    id: int
+    id: Count
     vcpus: list[VcpuCounts]
     watch: list[WatchCount]
     sites: list[SiteCount]
+
+    @property
+    def totals(self) -> Misses:
+        """The misses of all vCPUs."""
+        return sum((vcpu.misses for vcpu in self.vcpus), Misses())
 
 
 class SelfCheck(msgspec.Struct):
@@ -85,19 +91,22 @@ class Report(msgspec.Struct):
     profile: dict[str, object]
     policy: dict[str, object]
     qemu: dict[str, object]
-    vcpus: int
+    vcpus: Annotated[int, Meta(ge=1)]
     windows: list[Window]
     unclosed: list[int]
     self_checks: list[SelfCheck]
 
 
 def decode(data: bytes) -> Report:
-    """The report from its JSON. Raises TrialError for one that cannot be trusted."""
+    """The report from its JSON. Raises TrialError for one that cannot be trusted.
+
+    The plugin's own checks are made again: a report that was cut or mended is not believed.
+    """
     if not data:
         raise TrialError("the iTLB model wrote no report")
     try:
         report = msgspec.json.decode(data, type=Report)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TrialError(f"the iTLB model's report: {error}") from error
     if report.schema != SCHEMA:
         raise TrialError(f"the iTLB model's report has schema {report.schema}, not {SCHEMA}")
@@ -106,122 +115,30 @@ def decode(data: bytes) -> Report:
     for check in report.self_checks:
         if not check.ok:
             raise TrialError(f"the iTLB model's own check failed: {check.name} {check.detail}")
+    numbers = [window.id for window in report.windows]
+    if WHOLE_RUN not in numbers or len(set(numbers)) != len(numbers):
+        raise TrialError(f"the iTLB model's report has the windows {numbers}")
+    for window in report.windows:
+        _check(window, report.vcpus)
     return report
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attributed:
-    """Misses of one origin."""
-
-    stlb_hits: int = 0
-    walks_4k: int = 0
-    walks_2m: int = 0
-    walks_1g: int = 0
-
-    def plus(self, site: SiteCount) -> "Attributed":
-        """With the misses of ``site`` added."""
-        walks = {"4k": 0, "2m": 0, "1g": 0, site.page: site.walks}
-        return Attributed(
-            stlb_hits=self.stlb_hits + site.stlb_hits,
-            walks_4k=self.walks_4k + walks["4k"],
-            walks_2m=self.walks_2m + walks["2m"],
-            walks_1g=self.walks_1g + walks["1g"],
-        )
-
-
-def attribute(
-    sites: Sequence[SiteCount], text_map: TextMap
-) -> tuple[dict[str, Attributed], dict[tuple[str, str], Attributed]]:
-    """Misses by origin, and by (origin, name) of named text."""
-    by_origin: dict[str, Attributed] = {origin: Attributed() for origin in ORIGINS}
-    by_name: dict[tuple[str, str], Attributed] = defaultdict(Attributed)
-    for site in sites:
-        origin, name = ("user", "") if site.user else text_map.find(int(site.address, 16))
-        by_origin[origin] = by_origin[origin].plus(site)
-        if name:
-            by_name[origin, name] = by_name[origin, name].plus(site)
-    return by_origin, dict(by_name)
-
-
-def top(by_name: Mapping[tuple[str, str], Attributed], count: int = TOP_SITES) -> tuple[Site, ...]:
-    """The ``count`` named texts with the most misses, walks first."""
-    sites = [
-        Site(
-            name=name,
-            origin=origin,
-            stlb_hits=a.stlb_hits,
-            walks_4k=a.walks_4k,
-            walks_2m_4m=a.walks_2m,
-            walks_1g=a.walks_1g,
-        )
-        for (origin, name), a in by_name.items()
-    ]
-    sites.sort(key=lambda s: (-(s.walks_4k + s.walks_2m_4m + s.walks_1g), -s.stlb_hits, s.name))
-    return tuple(sites[:count])
-
-
-def readings(
-    window: Window, label: str, text_map: TextMap | None, why_not: str
-) -> tuple[list[Reading], tuple[Site, ...]]:
-    """Readings of one window and its top named texts.
-
-    Without ``text_map`` the origins are not_supported, for the reason ``why_not``.
-    Raises DataError when the origins do not add up to the totals.
-    """
-    out: list[Reading] = []
-
-    def add(name: str, value: int, unit: str = "event", **labels: str) -> None:
-        out.append(
-            Reading(
-                name=name,
-                value=value,
-                unit=unit,
-                source=Source.MODEL,
-                labels={"window": label, **labels},
+def _check(window: Window, vcpus: int) -> None:
+    where = f"the iTLB model's window {window.id}"
+    if len({counts.vcpu for counts in window.vcpus}) != vcpus or len(window.vcpus) != vcpus:
+        raise TrialError(f"{where} has {len(window.vcpus)} vCPUs, not {vcpus}")
+    for counts in window.vcpus:
+        found = counts.l1_hits + counts.stlb_hits + counts.misses.walks + counts.walks_not_mapped
+        if found != counts.lookups:
+            raise TrialError(
+                f"{where}, vCPU {counts.vcpu}: hits and walks add up to {found}, "
+                f"not to {counts.lookups} lookups"
             )
-        )
-
-    def total(field: str) -> int:
-        return sum(int(getattr(vcpu, field)) for vcpu in window.vcpus)
-
-    whole = Attributed(
-        stlb_hits=total("stlb_hits"),
-        walks_4k=total("walks_4k"),
-        walks_2m=total("walks_2m"),
-        walks_1g=total("walks_1g"),
-    )
-    add("itlb.lookups", total("lookups"))
-    add("itlb.l1_hit", total("l1_hits"))
-    add("itlb.not_mapped", total("walks_not_mapped"))
-    _add_origin(add, "all", whole)
-    add("insn.kernel", total("insns_kernel"), "instruction")
-    add("insn.user", total("insns_user"), "instruction")
-    for kind in window.vcpus[0].flushes if window.vcpus else ():
-        add(f"itlb.flush.{kind}", sum(v.flushes[kind] for v in window.vcpus))
-    if window.watch:
-        add("ops", window.watch[0].count, "operation")
-    if text_map is None:
-        for origin in ORIGINS:
-            for name in ORIGIN_NAMES:
-                out.append(
-                    unknown(
-                        name,
-                        "event",
-                        Source.MODEL,
-                        Status.NOT_SUPPORTED,
-                        why_not,
-                        {"window": label, "origin": origin},
-                    )
-                )
-        return out, ()
-    by_origin, by_name = attribute(window.sites, text_map)
-    for field in ("stlb_hits", "walks_4k", "walks_2m", "walks_1g"):
-        summed = sum(getattr(a, field) for a in by_origin.values())
-        if summed != getattr(whole, field):
-            raise DataError(f"{field} by origin add up to {summed}, not {getattr(whole, field)}")
-    for origin, counts in by_origin.items():
-        _add_origin(add, origin, counts)
-    return out, top(by_name)
+        if counts.flushes.keys() != window.vcpus[0].flushes.keys():
+            raise TrialError(f"{where}: vCPU {counts.vcpu} counts other flushes than the first")
+    sites = sum((of_site(site) for site in window.sites), Misses())
+    if sites != window.totals:
+        raise TrialError(f"{where}: sites add up to {sites}, not to {window.totals}")
 
 
 ORIGIN_NAMES = (
@@ -233,7 +150,69 @@ ORIGIN_NAMES = (
 )
 
 
-def _add_origin(add, origin: str, a: Attributed) -> None:  # type: ignore[no-untyped-def]
-    values = (a.stlb_hits, a.walks_4k, a.walks_2m, a.walks_1g, a.walks_4k + a.walks_2m + a.walks_1g)
-    for name, value in zip(ORIGIN_NAMES, values, strict=True):
-        add(name, value, origin=origin)
+def readings(
+    window: Window, label: str, finder: Finder | None, why_not: str
+) -> tuple[list[Reading], tuple[Site, ...]]:
+    """Readings of one window and its top named texts.
+
+    Without ``finder`` the origins are not_supported, for the reason ``why_not``.
+    Raises DataError when the origins do not add up to the totals.
+    """
+    at = {"window": label}
+    out = [*_whole(window, at), *_of_origin(window.totals, at, "all")]
+    if finder is None:
+        for origin in ORIGINS:
+            labels = {**at, "origin": origin}
+            for name in ORIGIN_NAMES:
+                out.append(
+                    unknown(name, "event", Source.MODEL, Status.NOT_SUPPORTED, why_not, labels)
+                )
+        return out, ()
+    found = attribute(window.sites, finder, window.totals)
+    for origin, misses in found.by_origin.items():
+        out += _of_origin(misses, at, origin)
+    return out, top(found.by_name)
+
+
+def operations(window: Window, address: int, label: str) -> Reading:
+    """How often the instruction at ``address`` was executed: the workload's operations.
+
+    Raises DataError when the report does not watch it.
+    """
+    counts = [w.count for w in window.watch if int(w.address, 16) == address]
+    if len(counts) != 1:
+        raise DataError(f"the iTLB model counts {address:#x} {len(counts)} times, not once")
+    return _reading("ops", counts[0], "operation", {"window": label})
+
+
+def _reading(name: str, value: int, unit: str, labels: Mapping[str, str]) -> Reading:
+    return Reading(name=name, value=value, unit=unit, source=Source.MODEL, labels=labels)
+
+
+def _whole(window: Window, at: Mapping[str, str]) -> list[Reading]:
+    """What has no origin: lookups, instructions, flushes."""
+    sums = {
+        "itlb.lookups": (sum(v.lookups for v in window.vcpus), "event"),
+        "itlb.l1_hit": (sum(v.l1_hits for v in window.vcpus), "event"),
+        "itlb.not_mapped": (sum(v.walks_not_mapped for v in window.vcpus), "event"),
+        "insn.kernel": (sum(v.insns_kernel for v in window.vcpus), "instruction"),
+        "insn.user": (sum(v.insns_user for v in window.vcpus), "instruction"),
+    }
+    for kind in window.vcpus[0].flushes:
+        sums[f"itlb.flush.{kind}"] = (sum(v.flushes[kind] for v in window.vcpus), "event")
+    return [_reading(name, value, unit, at) for name, (value, unit) in sums.items()]
+
+
+def _of_origin(misses: Misses, at: Mapping[str, str], origin: str) -> list[Reading]:
+    values = (
+        misses.stlb_hits,
+        misses.walks_4k,
+        misses.walks_2m,
+        misses.walks_1g,
+        misses.walks,
+    )
+    labels = {**at, "origin": origin}
+    return [
+        _reading(name, value, "event", labels)
+        for name, value in zip(ORIGIN_NAMES, values, strict=True)
+    ]

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.counters import itlb, perf
+from harness.counters.attribution import Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import readings as facts
+from harness.counters.facts import layout, readings
+from harness.counters.facts.files import Files
+from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
 from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
 
@@ -37,7 +40,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
 
     Raises TrialError for a report or records that cannot be trusted.
     """
-    files = facts.Files(raw.files, raw.absent)
+    files = Files(raw.files, raw.absent)
     windows = _windows(raw)
     out: list[Reading] = [
         Reading(
@@ -49,11 +52,11 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         )
         for info in windows.values()
     ]
-    layouts = {edge: facts.layout(files, edge) for edge in ("open", "close")}
+    layouts = {edge: layout.layout(files, edge) for edge in ("open", "close")}
     sites: tuple[Site, ...] = ()
     labels = {number: str(info["label"]) for number, info in windows.items()}
     if raw.report is not None:
-        counted, sites = _model(raw, labels, layouts["close"])
+        counted, sites = _model(raw, labels, layouts)
         out += counted
     if spec.counters in (Counters.PERF, Counters.BOTH):
         status = next((v for name, v in raw.records if name == "perf_status"), None)
@@ -61,9 +64,9 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         for label in labels.values():
             out += perf.readings(output, errors, status, label, raw.perf_events)
     out += [_own(value) for name, value in raw.records if name == "reading"]
-    out += facts.of_kernel(files)
-    for edge, layout in layouts.items():
-        out += facts.of_text(layout, edge)
+    out += readings.of_kernel(files)
+    for edge, where in layouts.items():
+        out += layout.of_text(where, edge)
     return TrialReadings(readings=tuple(out), windows=labels, sites=sites)
 
 
@@ -78,36 +81,42 @@ def _windows(raw: RawTrial) -> dict[str, Any]:
 
 
 def _model(
-    raw: RawTrial, labels: Mapping[str, str], layout: facts.Layout
+    raw: RawTrial, labels: Mapping[str, str], layouts: Mapping[str, Layout]
 ) -> tuple[list[Reading], tuple[Site, ...]]:
     assert raw.report is not None
     report = itlb.decode(raw.report)
     by_id = {str(window.id): window for window in report.windows}
+    finder, why_not = _finder(layouts)
     out: list[Reading] = []
     sites: tuple[Site, ...] = ()
     for number, label in labels.items():
         if number not in by_id:
             raise TrialError(f"the iTLB model saw no window {number} ({label})")
-        found, named = itlb.readings(
-            by_id[number], label, layout.text_map, "; ".join(layout.reasons)
-        )
-        out += found
+        found, named = itlb.readings(by_id[number], label, finder, why_not)
+        out += [*found, _operations(raw, by_id[number], label)]
         sites += named
-        if not by_id[number].watch:
-            watched = [value for name, value in raw.records if name == "watch"]
-            symbol = watched[0]["symbol"] if watched else ""
-            why = f"the kernel has no symbol {symbol}" if symbol else "the workload names no symbol"
-            out.append(
-                unknown(
-                    "ops",
-                    "operation",
-                    Source.MODEL,
-                    Status.NOT_SUPPORTED,
-                    why,
-                    {"window": label},
-                )
-            )
     return out, sites
+
+
+def _finder(layouts: Mapping[str, Layout]) -> tuple[Finder | None, str]:
+    """Whose text an address was, from the window's edges, the closing one first."""
+    edges = [layouts["close"], layouts["open"]]
+    maps = [where.text_map for where in edges if where.text_map is not None]
+    if not maps:
+        return None, "; ".join(reason for where in edges for reason in where.reasons)
+    return Finder(maps, layouts["close"].tables), ""
+
+
+def _operations(raw: RawTrial, window: itlb.Window, label: str) -> Reading:
+    """Executions of the symbol that the workload watches."""
+    watched = next((value for name, value in raw.records if name == "watch"), None)
+    if watched is not None and watched["address"] is not None:
+        return itlb.operations(window, int(watched["address"]), label)
+    why = "the workload names no symbol"
+    if watched is not None:
+        why = f"the kernel has no symbol {watched['symbol']}"
+    status = Status.NOT_SUPPORTED
+    return unknown("ops", "operation", Source.MODEL, status, why, {"window": label})
 
 
 def _own(value: Mapping[str, Any]) -> Reading:

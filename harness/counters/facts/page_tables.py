@@ -3,7 +3,7 @@
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
@@ -11,9 +11,15 @@ from harness.errors import DataError
 LEVEL_BYTES = {"pte": 1 << 12, "pmd": 1 << 21, "pud": 1 << 30}
 """Size of the page that an entry of each level maps (x86-64)."""
 
+ADDRESS_SPACE = 1 << 64
+LAST_SECTION = "Fixmap Area"  # the last heading of an x86-64 dump
+QUOTED = 80
+
 _RANGE = re.compile(
     r"^0x([0-9a-f]{16})-0x([0-9a-f]{16})\s+\d+[KMGTPE]\s(.*)\b(pte|pmd|pud|p4d|pgd)$"
 )
+# The dump is cut where a section has many lines: "... 65529 entries skipped ... ".
+_SKIPPED = re.compile(r"^\.\.\. \d+ entr(y|ies) skipped \.\.\.\s*$")
 _SECTION = re.compile(r"^---\[ (.+) \]---$")
 
 
@@ -34,6 +40,18 @@ class Range:
         """Size of one page of the range, in bytes."""
         return LEVEL_BYTES[self.level]
 
+    @property
+    def pages(self) -> int:
+        """Number of page-table entries that map the range."""
+        return (self.end - self.start) // self.page_bytes
+
+    @property
+    def kind(self) -> str:
+        """What the permissions make it: text, rodata or data; wx when both."""
+        if self.executable:
+            return "wx" if self.writable else "text"
+        return "data" if self.writable else "rodata"
+
 
 @dataclass(frozen=True)
 class PageTables:
@@ -48,6 +66,18 @@ class PageTables:
         if i >= 0 and address < self.ranges[i].end:
             return self.ranges[i]
         return None
+
+    def count(self, sections: Collection[str], kind: str, level: str) -> int:
+        """Number of entries of ``level`` that map memory of a ``kind`` in ``sections``."""
+        return sum(
+            r.pages
+            for r in self.ranges
+            if r.section in sections and r.kind == kind and r.level == level
+        )
+
+    def write_execute(self) -> int:
+        """Number of ranges that are writable and executable at once: must be 0."""
+        return sum(r.kind == "wx" for r in self.ranges)
 
     def pages(self, spans: Sequence[tuple[int, int]]) -> tuple[dict[str, set[int]], int]:
         """Pages that hold a byte of ``spans`` ([start, end) each), by level, each once.
@@ -72,40 +102,52 @@ class PageTables:
 def parse(text: str) -> PageTables:
     """The dump as ranges; entries that map nothing are left out.
 
-    Raises DataError with the line for one that is not recognised.
+    Raises DataError with the line for one that is not recognised, and for a dump without
+    its last heading: one that was cut short, or of another architecture.
     """
     section = ""
+    sections = set()
     found: list[Range] = []
     for number, line in enumerate(text.splitlines(), 1):
         heading = _SECTION.match(line)
         if heading:
             section = heading[1]
-            continue
-        match = _RANGE.match(line.rstrip())
-        if not match:
-            raise DataError(f"line {number} is no page-table range: {line[:80]!r}")
-        words = match[3].split()
-        if not words or section == "User Space":
-            continue
-        if match[4] not in LEVEL_BYTES:
-            raise DataError(f"line {number} maps a page at {match[4]}: {line[:80]!r}")
-        found.append(
-            Range(
-                start=int(match[1], 16),
-                end=int(match[2], 16),
-                level=match[4],
-                writable="RW" in words,
-                executable="x" in words,
-                is_global="GLB" in words,
-                section=section,
-            )
-        )
+            sections.add(section)
+        elif not _SKIPPED.match(line):
+            mapped = _range(number, line, section)
+            if mapped is not None:
+                found.append(mapped)
     if not found:
         raise DataError("no mapped range in it")
+    if LAST_SECTION not in sections:
+        raise DataError(f"it has no section {LAST_SECTION!r}: cut short, or not of x86-64")
     found.sort(key=lambda r: r.start)
     return PageTables(found, [r.start for r in found])
 
 
-def write_execute(tables: PageTables) -> int:
-    """Number of ranges that are writable and executable at once: must be 0."""
-    return sum(r.writable and r.executable for r in tables.ranges)
+def _range(number: int, line: str, section: str) -> Range | None:
+    """The range of a line; None for one that maps nothing."""
+    match = _RANGE.match(line.rstrip())
+    if not match:
+        raise DataError(f"line {number} is no page-table range: {line[:QUOTED]!r}")
+    flags = match[3].split()
+    if not flags or section == "User Space":
+        return None
+    level, start, end = match[4], int(match[1], 16), int(match[2], 16)
+    size = LEVEL_BYTES.get(level)
+    if size is None:
+        raise DataError(f"line {number} maps a page at {level}: {line[:QUOTED]!r}")
+    if ("x" in flags) == ("NX" in flags) or ("RW" in flags) == ("ro" in flags):
+        raise DataError(f"line {number} does not say what is allowed: {line[:QUOTED]!r}")
+    end = end or ADDRESS_SPACE  # the last range ends where 64 bits do
+    if end <= start or start % size or end % size:
+        raise DataError(f"line {number} is no run of {level} pages: {line[:QUOTED]!r}")
+    return Range(
+        start=start,
+        end=end,
+        level=level,
+        writable="RW" in flags,
+        executable="x" in flags,
+        is_global="GLB" in flags,
+        section=section,
+    )

@@ -7,6 +7,9 @@ import re
 from harness.errors import DataError
 
 _MEMINFO = re.compile(r"^([\w()]+):\s+(\d+)(?: (kB))?$")
+_PAIR = re.compile(r"^(\S+)\s+(-?\d+)$")
+_CPU = re.compile(r"CPU\d+")
+QUOTED = 60
 
 
 def pairs(text: str) -> dict[str, int]:
@@ -16,34 +19,49 @@ def pairs(text: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if len(fields) != 2 or not fields[1].lstrip("-").isdigit():
-            raise DataError(f"line {number} is not `name value`: {line[:60]!r}")
-        found[fields[0]] = int(fields[1])
-    return found
+        match = _PAIR.match(line.rstrip())
+        if not match:
+            raise DataError(f"line {number} is not `name value`: {line[:QUOTED]!r}")
+        if match[1] in found:
+            raise DataError(f"line {number} gives {match[1]} a second time")
+        found[match[1]] = int(match[2])
+    return _some(found)
 
 
 def meminfo(text: str) -> dict[str, int]:
     """/proc/meminfo: sizes in kB, counts as they are. Raises DataError with the line."""
     found: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        match = _MEMINFO.match(line)
+        match = _MEMINFO.match(line.rstrip())
         if not match:
-            raise DataError(f"line {number} is not `Name: number kB`: {line[:60]!r}")
+            raise DataError(f"line {number} is not `Name: number kB`: {line[:QUOTED]!r}")
         found[match[1]] = int(match[2])
-    return found
+    return _some(found)
 
 
 def interrupts(text: str) -> dict[str, int]:
-    """/proc/interrupts: total over all CPUs by row name. Raises DataError without a header."""
+    """/proc/interrupts: total over all CPUs by row name.
+
+    Rows with one number (ERR, MIS) count the machine. Raises DataError for a file without
+    the header that names the CPUs, and for a row with a number for some CPUs only.
+    """
     lines = text.splitlines()
-    if not lines or not lines[0].split() or lines[0].split()[0] != "CPU0":
-        raise DataError(f"no CPU header in the first line: {(lines or [''])[0][:60]!r}")
-    cpus = len(lines[0].split())
+    header = lines[0].split() if lines else []
+    if not header or not all(map(_CPU.fullmatch, header)):
+        raise DataError(f"no CPU header in the first line: {(lines or [''])[0][:QUOTED]!r}")
     found: dict[str, int] = {}
-    for line in lines[1:]:
-        name, _, rest = line.partition(":")
-        counts = [word for word in rest.split()[:cpus] if word.isdigit()]
-        if counts:
-            found[name.strip()] = sum(map(int, counts))
+    for number, line in enumerate(lines[1:], 2):
+        name, colon, rest = line.partition(":")
+        words = rest.split()[: len(header)]
+        counts = [int(word) for word in words if word.isdigit()]
+        machine = len(counts) == 1 and len(rest.split()) == 1
+        if not colon or (len(counts) != len(header) and not machine):
+            raise DataError(f"line {number} has no count for each CPU: {line[:QUOTED]!r}")
+        found[name.strip()] = sum(counts)
+    return _some(found)
+
+
+def _some(found: dict[str, int]) -> dict[str, int]:
+    if not found:
+        raise DataError("it is empty")
     return found

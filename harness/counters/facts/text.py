@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which text is where: BPF programs, trampolines, modules and the kernel image."""
 
-import bisect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ import msgspec
 
 from harness.errors import DataError
 
-PAGE = 1 << 12
-LARGE_PAGE = 1 << 21
+_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,25 @@ class Program:
 
 
 def programs(data: bytes) -> tuple[Program, ...]:
-    """``bpf_progs.json`` of the agent. Raises DataError."""
+    """``bpf_progs.json`` of the agent. Raises DataError, naming the program at fault."""
     try:
-        return tuple(msgspec.json.decode(data, type=list[Program]))
+        found = tuple(msgspec.json.decode(data, type=list[Program]))
     except msgspec.DecodeError as error:
-        raise DataError(f"bpf_progs.json: {error}") from error
+        raise DataError(str(error)) from error
+    for program in found:
+        who = f"program {program.id} ({program.name})"
+        if len(program.ksyms) != len(program.func_lens):
+            raise DataError(
+                f"{who} has {len(program.ksyms)} addresses and {len(program.func_lens)} lengths"
+            )
+        if not all(_ADDRESS.fullmatch(address) for address in program.ksyms):
+            raise DataError(f"{who} has an address that is none: {program.ksyms!r}")
+        if program.jited_len and not any(int(address, 16) for address in program.ksyms):
+            raise DataError(f"{who} has no address: kptr_restrict or bpf_jit_harden hides it")
+    return found
+
+
+_SYMBOL = re.compile(r"([0-9a-f]{16}) [a-zA-Z] (\S+)(?:\s+\[(.+)\])?")
 
 
 @dataclass(frozen=True)
@@ -57,17 +69,18 @@ def kallsyms(text: str) -> tuple[Symbol, ...]:
     """Lines of /proc/kallsyms, in the order of their addresses. Raises DataError."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if len(fields) not in (3, 4) or not re.fullmatch(r"[0-9a-f]{16}", fields[0]):
-            raise DataError(f"kallsyms line {number} is not recognised: {line[:60]!r}")
-        found.append(
-            Symbol(int(fields[0], 16), fields[2], fields[3].strip("[]") if fields[3:] else "")
-        )
-    if found and not any(s.address for s in found):
-        raise DataError("all addresses of kallsyms are 0: kptr_restrict hides them")
+        match = _SYMBOL.fullmatch(line.rstrip())
+        if not match:
+            raise DataError(f"line {number} is no symbol: {line[:60]!r}")
+        found.append(Symbol(int(match[1], 16), match[2], match[3] or ""))
+    if not found:
+        raise DataError("no symbol in it")
+    if not any(s.address for s in found):
+        raise DataError("every address is 0: kptr_restrict hides them")
     return tuple(sorted(found, key=lambda s: (s.address, s.name)))
 
 
+# [owner]: a module, "bpf", or one of the kernel's own text allocators.
 _OWNERS = {"__builtin__ftrace": "ftrace_trampoline", "__builtin__kprobes": "kprobe"}
 _BPF = (("bpf_trampoline_", "bpf_trampoline"), ("bpf_dispatcher_", "bpf_dispatcher"))
 
@@ -79,57 +92,3 @@ def origin_of(symbol: Symbol) -> str:
     if symbol.owner in _OWNERS:
         return _OWNERS[symbol.owner]
     return "module" if symbol.owner else ""
-
-
-class TextMap:
-    """Finds whose text an address is. Programs by their exact bounds come first."""
-
-    def __init__(self, progs: Sequence[Program], symbols: Sequence[Symbol]) -> None:
-        spans = sorted(
-            (start, end, f"{p.name or p.tag}#{p.id}") for p in progs for start, end in p.spans
-        )
-        self._starts = [s[0] for s in spans]
-        self._spans = spans
-        named = {s.name: s.address for s in symbols if not s.owner}
-        self.image_start = named.get("_text", named.get("_stext"))
-        etext = named.get("_etext")
-        self.image_end = None if etext is None else etext + -etext % LARGE_PAGE
-        dynamic = [s for s in symbols if s.owner]
-        self._dynamic = dynamic
-        self._dynamic_at = [s.address for s in dynamic]
-
-    def find(self, address: int) -> tuple[str, str]:
-        """(origin, name) of the kernel text at ``address``; ("other", "") when unknown."""
-        i = bisect.bisect_right(self._starts, address) - 1
-        if i >= 0 and address < self._spans[i][1]:
-            return "bpf_prog", self._spans[i][2]
-        near = self._nearest(address)
-        if near is not None:
-            name = near.owner if origin_of(near) == "module" else near.name
-            return origin_of(near), name
-        if self.in_image(address):
-            return "kernel_image", ""
-        return "other", ""
-
-    def in_image(self, address: int) -> bool:
-        """Whether the address is in the kernel image's text, to the end of its last 2 MB page."""
-        if self.image_start is None or self.image_end is None:
-            return False
-        return self.image_start <= address < self.image_end
-
-    def _nearest(self, address: int) -> Symbol | None:
-        """The symbol outside the image that ``address`` belongs to, by nearness.
-
-        kallsyms has no sizes: a symbol reaches to the next one, at most to the end of its
-        page; a module's text to the end of the module's last symbol's page.
-        """
-        i = bisect.bisect_right(self._dynamic_at, address) - 1
-        if i < 0:
-            return None
-        symbol = self._dynamic[i]
-        if address < symbol.address + PAGE - symbol.address % PAGE:
-            return symbol
-        following = self._dynamic[i + 1 : i + 2]
-        if origin_of(symbol) == "module" and following and following[0].owner == symbol.owner:
-            return symbol
-        return None

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The raw files of a trial by edge and name, parsed when asked for; what is not there says why."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.counters.facts import proc_files, trace
+from harness.errors import DataError
+from harness.model import Reading, Source, Status, unknown
+
+T = TypeVar("T")
+
+EDGES = ("baseline", "open", "close", "end")
+"""Before the set-up; the window's opening and closing; after the teardown."""
+
+PARSERS: Mapping[str, Callable[[str], Mapping[str, int]]] = {
+    "proc/vmstat": proc_files.pairs,
+    "proc/meminfo": proc_files.meminfo,
+    "proc/interrupts": proc_files.interrupts,
+    "execmem/stats": proc_files.pairs,
+    "tracing/tlb_flush": trace.tlb_flush,
+}
+"""Files that are tables of numbers, by name."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A value that is not there, and why."""
+
+    reason: str
+
+
+Value = int | Missing
+
+
+class Files:
+    """The raw files of a trial by ``<edge>/<file>``, parsed when asked for, once."""
+
+    def __init__(self, files: Mapping[str, bytes], absent: Mapping[str, str]) -> None:
+        self._files = files
+        self._absent = absent
+        self._tables: dict[tuple[str, str], Mapping[str, int] | Missing] = {}
+
+    def raw(self, edge: str, name: str) -> bytes | Missing:
+        """The bytes of a file, or why there are none."""
+        key = f"{edge}/{name}"
+        if key in self._files:
+            return self._files[key]
+        return Missing(self._absent.get(key, f"{name} was not sampled at {edge}"))
+
+    def parsed(self, edge: str, name: str, parse: Callable[[bytes], T]) -> T | Missing:
+        """What ``parse`` makes of a file, or why it is unknown; a DataError is a reason."""
+        data = self.raw(edge, name)
+        if isinstance(data, Missing):
+            return data
+        try:
+            return parse(data)
+        except DataError as error:
+            return Missing(f"{name}: {error}")
+
+    def table(self, edge: str, name: str) -> Mapping[str, int] | Missing:
+        """The numbers of a file by their names in it, or why they are unknown."""
+        where = (edge, name)
+        if where not in self._tables:
+            parse = PARSERS[name]
+            self._tables[where] = self.parsed(
+                edge, name, lambda data: parse(data.decode(errors="replace"))
+            )
+        return self._tables[where]
+
+    def number(self, edge: str, name: str, key: str) -> Value:
+        """The number ``key`` of a file, or why it is unknown."""
+        table = self.table(edge, name)
+        if isinstance(table, Missing):
+            return table
+        if key not in table:
+            return Missing(f"{name} has no {key}")
+        return table[key]
+
+
+def reading(name: str, value: Value, unit: str, labels: Mapping[str, str]) -> Reading:
+    """A fact of the kernel; not_supported, with the reason, when it is missing."""
+    if isinstance(value, Missing):
+        return unknown(name, unit, Source.KERNEL, Status.NOT_SUPPORTED, value.reason, labels)
+    return Reading(name=name, value=value, unit=unit, source=Source.KERNEL, labels=labels)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where text was at one edge, and how it was mapped: programs, pages by size, W+X."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.counters.facts import page_tables, text
+from harness.counters.facts.files import Files, Missing, Value, reading
+from harness.counters.facts.text_map import TextMap
+from harness.model import Reading
+
+T = TypeVar("T")
+
+PAGE_NAMES = {"pte": "pages_4k", "pmd": "pages_2m", "pud": "pages_1g"}
+IMAGE_SECTIONS = ("High Kernel Mapping",)
+MODULE_SECTIONS = ("Modules",)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where text was at one edge; None for what could not be read, ``reasons`` say why."""
+
+    text_map: TextMap | None
+    programs: tuple[text.Program, ...] | None
+    symbols: tuple[text.Symbol, ...] | None
+    tables: page_tables.PageTables | None
+    reasons: tuple[str, ...]
+
+
+def layout(files: Files, edge: str) -> Layout:
+    """Programs, symbols and page tables at ``edge``."""
+    reasons: list[str] = []
+
+    def read(name: str, parse: Callable[[bytes], T]) -> T | None:
+        found = files.parsed(edge, name, parse)
+        if isinstance(found, Missing):
+            reasons.append(found.reason)
+            return None
+        return found
+
+    progs = read("bpf_progs.json", text.programs)
+    symbols = read("kallsyms_text", lambda d: text.kallsyms(d.decode(errors="replace")))
+    tables = read("kernel_page_tables", lambda d: page_tables.parse(d.decode(errors="replace")))
+    known = TextMap(progs, symbols) if progs is not None and symbols is not None else None
+    return Layout(known, progs, symbols, tables, tuple(reasons))
+
+
+def of_text(where: Layout, edge: str) -> list[Reading]:
+    """How text is mapped at ``edge``: BPF programs, trampolines, the image, W+X mappings."""
+    why = Missing("; ".join(where.reasons) or "unknown")
+    values = {
+        **_programs(where, why),
+        **_program_pages(where, why),
+        **_trampolines(where, why),
+        **_regions(where, why),
+    }
+    return [reading(name, value, unit, {"at": edge}) for name, (value, unit) in values.items()]
+
+
+Values = dict[str, tuple[Value, str]]
+"""Reading name -> value and unit."""
+
+
+def _programs(where: Layout, why: Missing) -> Values:
+    if where.programs is None:
+        return {
+            "bpf.text.programs": (why, "program"),
+            "bpf.text.jited_bytes": (why, "B"),
+            "bpf.text.in_kernel_image": (why, "program"),
+        }
+    progs = [p for p in where.programs if p.jited_len]
+    inside: Value = why
+    if where.text_map is not None:
+        if where.text_map.start is None or where.text_map.etext is None:
+            inside = Missing("kallsyms_text has no _text and _etext")
+        else:
+            inside = sum(where.text_map.in_last_page(p.spans[0][0]) for p in progs if p.spans)
+    return {
+        "bpf.text.programs": (len(progs), "program"),
+        "bpf.text.jited_bytes": (sum(p.jited_len for p in progs), "B"),
+        "bpf.text.in_kernel_image": (inside, "program"),
+    }
+
+
+def _program_pages(where: Layout, why: Missing) -> Values:
+    names = [f"bpf.text.{suffix}" for suffix in PAGE_NAMES.values()]
+    if where.programs is None or where.tables is None:
+        return {
+            **dict.fromkeys(names, (why, "page")),
+            "bpf.text.mapped_bytes": (why, "B"),
+            "bpf.text.not_executable": (why, "program"),
+        }
+    spans = [p.spans for p in where.programs if p.jited_len]
+    pages, _ = where.tables.pages([span for of_one in spans for span in of_one])
+    mapped = sum(len(pages[level]) * page_tables.LEVEL_BYTES[level] for level in pages)
+    # A program counts once, however many of its functions are not wholly executable.
+    broken = sum(where.tables.pages(of_one)[1] > 0 for of_one in spans)
+    return {
+        **{f"bpf.text.{PAGE_NAMES[level]}": (len(pages[level]), "page") for level in PAGE_NAMES},
+        "bpf.text.mapped_bytes": (mapped, "B"),
+        "bpf.text.not_executable": (broken, "program"),
+    }
+
+
+def _trampolines(where: Layout, why: Missing) -> Values:
+    """Pages that hold the first byte of each: kallsyms tells no lengths."""
+    found: Values = {}
+    for origin in ("bpf_trampoline", "bpf_dispatcher", "ftrace_trampoline"):
+        for level in ("pte", "pmd"):
+            name = f"{origin.replace('_', '.', 1)}.{PAGE_NAMES[level]}"
+            if where.symbols is None or where.tables is None:
+                found[name] = (why, "page")
+                continue
+            starts = [s.address for s in where.symbols if text.origin_of(s) == origin]
+            pages, _ = where.tables.pages([(a, a + 1) for a in starts])
+            found[name] = (len(pages[level]), "page")
+    return found
+
+
+def _regions(where: Layout, why: Missing) -> Values:
+    """Pages of the kernel image's text and of the module area, by what they hold."""
+    tables = where.tables
+    wanted: dict[str, tuple[Sequence[str], str]] = {
+        "kernel.text": (IMAGE_SECTIONS, "text"),
+        "module_area.text": (MODULE_SECTIONS, "text"),
+        "module_area.rodata": (MODULE_SECTIONS, "rodata"),
+        "module_area.data": (MODULE_SECTIONS, "data"),
+    }
+    found: Values = {"wx.mappings": (why if tables is None else tables.write_execute(), "mapping")}
+    for name, (sections, kind) in wanted.items():
+        for level in ("pte", "pmd"):
+            value: Value = why if tables is None else tables.count(sections, kind, level)
+            found[f"{name}.{PAGE_NAMES[level]}"] = (value, "page")
+    return found
