@@ -5,8 +5,8 @@ import pytest
 
 from harness.errors import PrerequisiteError, UserError
 from harness.model import Counters, Mode
-from harness.pipeline.run import parallel
 from harness.pipeline.choose import choose, needs_probe
+from harness.pipeline.run import parallel
 from harness.vm.accel import Accelerator
 
 # Stand-ins for the probe's verdict: they prove the decision, not the accelerator.
