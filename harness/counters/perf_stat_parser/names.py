@@ -48,19 +48,17 @@ def matched(rows: Iterable[Row], requested: Sequence[str]) -> tuple[tuple[Row, .
 
 def _chosen(group: Sequence[Row], wanted: Sequence[str]) -> list[list[Row]]:
     """The rows of one aggregate for each of the ``wanted`` names."""
-    names = [normalised(row.event).casefold() for row in group]
-    chosen: list[list[Row]] = [[] for _ in wanted]
-    at = 0
+    left = [(normalised(row.event).casefold(), row) for row in group]
+    chosen: list[list[Row]] = []
     for i, name in enumerate(wanted):
-        if name not in names[at:]:
-            continue
-        at = names.index(name, at)
         asked_again = name in wanted[i + 1 :]
-        while at < len(group) and names[at] == name:
-            if group[at].event in (row.event for row in chosen[i]):
-                break  # the same event of the same PMU: not what was asked for
-            chosen[i].append(group[at])
-            at += 1
-            if asked_again:
-                break
+        taken: list[Row] = []
+        for other, row in left:
+            # The same event of the same PMU once more is not what was asked for.
+            if other == name and row.event not in (found.event for found in taken):
+                taken.append(row)
+                if asked_again:
+                    break
+        left = [(other, row) for other, row in left if row not in taken]
+        chosen.append(taken)
     return chosen
