@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whole trials, captured: everything that they gave, as readings."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.counters import readings
+from harness.counters.facts.files import Files
+from harness.counters.facts.layout import layout, of_text
+from harness.errors import TrialError
+from harness.model import Counters, Reading, Source, Status
+from harness.tests.unit.captured_trials import MIXED, VARIANTS, spec, trial
+
+
+def found(name: str) -> dict[tuple[str, str], Reading]:
+    """Readings by name and the label that tells them apart."""
+    made = readings.of_trial(spec(), trial(name)).readings
+    keys = ("origin", "at", "phase", "instance")
+    return {(r.name, next((r.labels[k] for k in keys if k in r.labels), "")): r for r in made}
+
+
+@pytest.mark.parametrize("variant", (*VARIANTS, MIXED))
+def test_every_reading_once_and_believable(variant: str) -> None:
+    made = readings.of_trial(spec(), trial(variant))
+    keys = [r.key for r in made.readings]
+    assert len(set(keys)) == len(keys)
+    assert made.windows == {"1": "measured"}
+    assert not [r for r in made.readings if r.status is not Status.OK]
+
+
+def test_a_page_for_each_program_against_packs() -> None:
+    upstream, packs = found("upstream"), found("bpf_prog_pack")
+    for built in (upstream, packs):
+        assert built["bpf.text.programs", "close"].value == 56
+        assert built["bpf.text.not_executable", "close"].value == 0
+        assert built["wx.mappings", "close"].value == 0
+    assert upstream["bpf.text.pages_4k", "close"].value == 56
+    assert packs["bpf.text.pages_4k", "close"].value == 2
+    # The pack's other pages are mapped all the same: 512 of them, and ftrace's one.
+    assert packs["module_area.text.pages_4k", "close"].value == 513
+    assert upstream["bpf.text.mapped_bytes", "close"].value == 56 * 4096
+    assert upstream["kernel.text.pages_2m", "close"].value == 5
+
+
+def test_origins_of_both_builds() -> None:
+    upstream, packs = found("upstream"), found("bpf_prog_pack")
+    walks = "itlb.walk_completed_4k"
+    assert (upstream[walks, "bpf_prog"].value, packs[walks, "bpf_prog"].value) == (513, 124)
+    for built in (upstream, packs):
+        assert built["itlb.walks", "other"].value == 0
+        assert built["itlb.walks", "all"].source is Source.MODEL
+
+
+def test_named_texts_are_programs_with_their_number() -> None:
+    sites = readings.of_trial(spec(), trial("upstream")).sites
+    assert len(sites) <= 20
+    assert sites[0].name == "bench_trigger_k#7"
+    assert sites[0].origin == "bpf_prog"
+
+
+def test_modules_and_trampolines() -> None:
+    made = found(MIXED)
+    assert made["bpf.trampoline.pages_4k", "close"].value == 1
+    assert made["module_area.rodata.pages_4k", "close"].value == 13
+    assert made["module_area.data.pages_4k", "close"].value == 17
+    assert made["itlb.walks", "bpf_trampoline"].value == 6
+
+
+def test_window_that_nobody_opened_or_the_model_did_not_see() -> None:
+    raw = trial("upstream")
+    with pytest.raises(TrialError, match="opened no window"):
+        readings.of_trial(spec(), replace(raw, records=()))
+    other = tuple(
+        (n, {"2": {"label": "w", "ns": 1}} if n == "windows" else v) for n, v in raw.records
+    )
+    with pytest.raises(TrialError, match="saw no window 2"):
+        readings.of_trial(spec(), replace(raw, records=other))
+
+
+def test_symbol_that_the_kernel_lacks() -> None:
+    raw = trial("upstream")
+    records = tuple(
+        (n, {"symbol": "nosuch", "address": None} if n == "watch" else v) for n, v in raw.records
+    )
+    made = readings.of_trial(spec(), replace(raw, records=records)).readings
+    ops = next(r for r in made if r.name == "ops")
+    assert (ops.status, ops.reason) == (Status.NOT_SUPPORTED, "the kernel has no symbol nosuch")
+
+
+def test_missing_debugfs_costs_the_facts_it_holds_and_nothing_else() -> None:
+    raw = trial("upstream")
+    files = {k: v for k, v in raw.files.items() if not k.endswith("kernel_page_tables")}
+    reason = "/sys/kernel/debug/page_tables/kernel: No such file or directory"
+    absent = {f"{edge}/kernel_page_tables": reason for edge in ("open", "close")}
+    made = readings.of_trial(spec(), replace(raw, files=files, absent=absent)).readings
+    by = {(r.name, r.labels.get("at") or r.labels.get("origin")): r for r in made}
+    for name in (
+        "wx.mappings",
+        "bpf.text.pages_4k",
+        "bpf.text.mapped_bytes",
+        "kernel.text.pages_2m",
+    ):
+        assert by[name, "close"].status is Status.NOT_SUPPORTED
+        assert by[name, "close"].reason == reason
+    assert by["bpf.text.programs", "close"].value == 56
+    assert by["itlb.walk_completed_4k", "bpf_prog"].value == 513
+
+
+def test_perf_beside_the_model_where_there_is_no_pmu() -> None:
+    raw = trial("upstream")
+    message = b"event syntax error: 'r0285'\n"
+    records = (*raw.records, ("perf_status", 129))
+    files = {**raw.files, "perf/stat.json": b"", "perf/stderr": message}
+    made = readings.of_trial(
+        spec(Counters.BOTH), replace(raw, records=records, files=files)
+    ).readings
+    perf = [r for r in made if r.source is Source.PERF]
+    assert perf and all(r.status is Status.NOT_SUPPORTED for r in perf)
+    assert sum(r.name == "itlb.walk_completed_4k" and r.value is not None for r in made) == 10
+
+
+def test_a_program_in_the_kernels_last_text_page_is_counted() -> None:
+    """As the execmem variant does it: _etext lies in the same 2 MB page."""
+    raw = trial("upstream")
+    files = dict(raw.files)
+    tail = b"0xffffffff81a01700"
+    files["close/bpf_progs.json"] = files["close/bpf_progs.json"].replace(
+        b"0xffffffffc00081e0", tail, 1
+    )
+    where = layout(Files(files, raw.absent), "close")
+    made = {r.name: r.value for r in of_text(where, "close")}
+    assert made["bpf.text.in_kernel_image"] == 1
+    assert made["bpf.text.pages_4k"] == 56
