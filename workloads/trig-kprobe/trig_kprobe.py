@@ -18,6 +18,8 @@ ITERATION = re.compile(
 POLL_S = 0.25
 HOLD_POLL_S = 0.02
 STARTED = "started."
+PIN_RACE = "setting affinity to CPU #"
+RESTART_LIMIT = 20
 ATTACH_LIMIT_S = 600.0
 SO_ATTACH_FILTER = 26
 
@@ -47,6 +49,7 @@ class Workload:
     def __init__(self) -> None:
         self._instances: list[Terminal] = []
         self._fillers: list[socket.socket] = []
+        self._restarts = 0
 
     def setup(self, ctx: Context) -> None:
         params = ctx.params
@@ -57,11 +60,14 @@ class Workload:
         for instance in range(params["instances"]):
             for _ in range(ctx.rng.randint(0, params["fillers"])):
                 self._filler(ctx.rng.randint(1, 64))
-            argv = bench_argv(params, ctx.smp, instance)
-            self._instances.append(ctx.spawn_on_terminal(argv))
-            self._hold_when_attached(ctx, instance)
+            self._start(ctx, instance)
         for running in self._instances:
             running.process.send_signal(signal.SIGCONT)
+        if self._restarts:
+            ctx.note(
+                f"{self._restarts} instances of bench were started again: with -a it ends when its "
+                "consumer thread has ended before it is pinned"
+            )
 
     def warm(self, ctx: Context) -> None:
         """Until each instance has printed the last interval of its warm-up."""
@@ -109,14 +115,27 @@ class Workload:
         for filler in self._fillers:
             filler.close()
 
+    def _start(self, ctx: Context, instance: int) -> None:
+        """Start an instance and wait until it is attached."""
+        argv = bench_argv(ctx.params, ctx.smp, instance)
+        for _ in range(RESTART_LIMIT):
+            running = ctx.spawn_on_terminal(argv)
+            deadline = time.monotonic() + ATTACH_LIMIT_S
+            while running.process.poll() is None and STARTED not in running.text():
+                if time.monotonic() > deadline:
+                    raise WorkloadFailed(
+                        f"instance {instance} not attached in {ATTACH_LIMIT_S:g} s"
+                    )
+                time.sleep(HOLD_POLL_S)
+            if running.process.poll() is None or PIN_RACE not in running.text():
+                break
+            self._restarts += 1
+        self._instances.append(running)
+        self._hold_when_attached(ctx, instance)
+
     def _hold_when_attached(self, ctx: Context, instance: int) -> None:
         """Stop an instance that is attached until all are: it would only slow the others."""
-        deadline = time.monotonic() + ATTACH_LIMIT_S
-        while STARTED not in self._instances[instance].text():
-            self._all_alive()
-            if time.monotonic() > deadline:
-                raise WorkloadFailed(f"instance {instance} not attached in {ATTACH_LIMIT_S:g} s")
-            time.sleep(HOLD_POLL_S)
+        self._all_alive()
         self._instances[instance].process.send_signal(signal.SIGSTOP)
         if (instance + 1) % 10 == 0:
             ctx.progress(f"{instance + 1} instances attached")
