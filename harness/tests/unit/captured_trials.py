@@ -21,7 +21,7 @@ MIXED = "modules-and-trampolines"
 @cache
 def trial(name: str) -> RawTrial:
     """What the guest and the plugin of a trial gave."""
-    folder = DATA / "counters" / "trials" / name
+    folder = DATA / "trial" if name == "upstream" else DATA / "counters" / "trials" / name
     output = protocol.parse(gzip.decompress((folder / "channel.out.gz").read_bytes()))
     return RawTrial(
         files=output.files,
