@@ -116,6 +116,8 @@ PARTS = (
     ),
     Part(name="zen2", vendor=AMD, family=0x17, first=0x30, events=_amd()),
     Part(name="zen3/zen4", vendor=AMD, family=0x19, events=_amd()),
+    # Newer than 6.1: amdzen5/branch-prediction.json of Linux 6.10 and later.
+    Part(name="zen5", vendor=AMD, family=0x1A, events=_amd()),
 )
 
 REFERENCE = _intel(0x85)

@@ -30,6 +30,7 @@ def asked(vendor: str, family: int, model: int) -> dict[str, str]:
         (AMD, 0x17, 0x31, "r0185", "r0285"),  # Zen 2: 0x02 is 2 MB here
         (AMD, 0x19, 0x01, "r0185", "r0285"),  # Zen 3
         (AMD, 0x19, 0x11, "r0185", "r0285"),  # Zen 4
+        (AMD, 0x1A, 0x02, "r0185", "r0285"),  # Zen 5
     ],
 )
 def test_codes_follow_the_cpu(
