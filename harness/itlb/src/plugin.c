@@ -43,7 +43,9 @@ static void count_site(struct vcpu *vcpu, unsigned int window, uint64_t address,
 
 	if (!site)
 		abort();	/* out of memory: no report is better than a wrong one */
-	if (outcome == OUT_STLB_HIT)
+	if (outcome == OUT_L1_HIT)
+		site->l1_hits++;
+	else if (outcome == OUT_STLB_HIT)
 		site->stlb_hits++;
 	else
 		site->walks++;
@@ -61,7 +63,7 @@ static void enter_page(unsigned int index, uint64_t address)
 		return;		/* only the shortcut was gone */
 	vcpu->page = address & PAGE_MASK;
 	outcome = hierarchy_fetch(&vcpu->tlb, address, vcpu->asid.tag, page_walk, vcpu, &t);
-	if (outcome != OUT_STLB_HIT && outcome != OUT_WALK)
+	if (outcome == OUT_NOT_MAPPED || (outcome == OUT_L1_HIT && !plugin.options.hits))
 		return;
 	if (!(address & KERNEL_HALF))
 		address &= PAGE_MASK;
@@ -428,7 +430,7 @@ static bool parse_option(const char *argument)
 {
 	static const char *const pcid[] = { "flush", "tagged" };
 	static const char *const image[] = { "tables", "pcid" };
-	static const char *const pti[] = { "off", "on" };
+	static const char *const off_on[] = { "off", "on" };
 	const char *equals = strchr(argument, '='), *value = equals ? equals + 1 : "";
 	size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
 	struct options *o = &plugin.options;
@@ -446,8 +448,11 @@ static bool parse_option(const char *argument)
 		n = choice(value, image, 2);
 		o->kernel_image = n;
 	} else if (IS("pti")) {
-		n = choice(value, pti, 2);
+		n = choice(value, off_on, 2);
 		o->isolation = n;
+	} else if (IS("hits")) {
+		n = choice(value, off_on, 2);
+		o->hits = n;
 	} else {
 		n = -1;
 	}
@@ -455,7 +460,7 @@ static bool parse_option(const char *argument)
 	if (n >= 0 && *value)
 		return true;
 	fprintf(stderr,
-		"itlb: argument '%s': out=FILE profile=FILE pcid=flush|tagged kernel_image=tables|pcid pti=on|off\n",
+		"itlb: argument '%s': out=FILE profile=FILE pcid=flush|tagged kernel_image=tables|pcid pti=on|off hits=on|off\n",
 		argument);
 	return false;
 }

@@ -60,6 +60,7 @@ struct options {
 	enum asid_policy pcid;
 	enum kernel_image kernel_image;
 	bool isolation;
+	bool hits;		/* sites count first-level hits too */
 };
 
 struct plugin {

@@ -90,6 +90,7 @@ static bool merge_sites(unsigned int window, struct sites *merged)
 			to = sites_get(merged, s->address, s->size, s->global);
 			if (!to)
 				return false;
+			to->l1_hits += s->l1_hits;
 			to->stlb_hits += s->stlb_hits;
 			to->walks += s->walks;
 		}
@@ -119,9 +120,12 @@ static bool write_sites(FILE *f, unsigned int window, struct sums *sums)
 
 		sums->stlb_hits += s->stlb_hits;
 		sums->walks += s->walks;
-		fprintf(f, "%s\n  {\"address\": \"0x%" PRIx64 "\", \"user\": %s, \"global\": %s, \"page\": \"%s\", \"stlb_hits\": %" PRIu64 ", \"walks\": %" PRIu64 "}",
+		fprintf(f, "%s\n  {\"address\": \"0x%" PRIx64 "\", \"user\": %s, \"global\": %s, \"page\": \"%s\", \"stlb_hits\": %" PRIu64 ", \"walks\": %" PRIu64,
 			i ? "," : "", s->address, boolean(!(s->address >> 63)),
 			boolean(s->global), size_names[s->size], s->stlb_hits, s->walks);
+		if (plugin.options.hits)
+			fprintf(f, ", \"l1_hits\": %" PRIu64, s->l1_hits);
+		fputc('}', f);
 	}
 	sites_free(&merged);
 	return true;

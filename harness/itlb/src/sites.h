@@ -9,6 +9,7 @@
 
 struct site {
 	uint64_t address;
+	uint64_t l1_hits;	/* only where they were asked for */
 	uint64_t stlb_hits;
 	uint64_t walks;
 	uint8_t size;		/* enum page_size */

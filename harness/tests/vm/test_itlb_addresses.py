@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""User text that is mapped at several addresses is counted at the one it ran at."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import proc
+from harness.image import cpio
+from harness.itlb import build as itlb
+from harness.model import Mode
+from harness.pipeline import Progress, prepare
+from harness.vm.argv import VmRequest
+from harness.vm.session import boot
+
+pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+
+TIMES = 100_000
+FIRST, SECOND = "0x10000000", "0x20000000"
+
+
+@pytest.fixture(scope="module", params=["off", "on"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    work = tmp_path_factory.mktemp("guest")
+    source = Path(__file__).parent / "guests" / "two_addresses.c"
+    flags = ["-O2", "-static", "-Wall", "-Wextra", "-Werror"]
+    proc.run(["gcc", *flags, "-o", str(work / "init"), str(source)])
+    with (work / "initrd").open("wb") as out:
+        init = cpio.Entry(name="init", mode=0o100755, source=work / "init")
+        cpio.write([init], out)
+    kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
+    option = itlb.plugin_option(
+        itlb.build_plugin().path,
+        work / "itlb.json",
+        itlb.profile_path("skylake-sp"),
+        "tagged",
+        request.param,
+    )
+    result = boot(
+        VmRequest(
+            kernel=kernel.image,
+            initrd=work / "initrd",
+            mode=Mode.EXACT,
+            smp=1,
+            memory_mib=512,
+            seed=1,
+            pti=request.param,
+            console=work / "console.log",
+            channel=work / "channel.out",
+            plugin=f"{option},hits=on",
+        ),
+        timeout_s=300,
+    )
+    console = (work / "console.log").read_text(errors="replace")
+    assert "two_addresses: done" in console, result.stderr + console[-2000:]
+    return json.loads((work / "itlb.json").read_text())
+
+
+def fetches(report: Any, window: int) -> dict[str, int]:
+    """Lookups by page in one window."""
+    (found,) = (w for w in report["windows"] if w["id"] == window)
+    total: dict[str, int] = {}
+    for site in found["sites"]:
+        count = site["l1_hits"] + site["stlb_hits"] + site["walks"]
+        total[site["address"]] = total.get(site["address"], 0) + count
+    return total
+
+
+def test_called_in_turn_each_address_counts(report: Any) -> None:
+    counted = fetches(report, 1)
+    # A timer interrupt between two fetches from one page makes that page be looked up again.
+    for address in (FIRST, SECOND):
+        assert TIMES <= counted[address] <= TIMES * 1.01
+
+
+def test_a_jump_from_one_address_to_the_other_counts(report: Any) -> None:
+    """FIRST, SECOND, FIRST: two lookups of the first address and one of the second."""
+    counted = fetches(report, 2)
+    assert 2 * TIMES <= counted[FIRST] <= 2 * TIMES * 1.01
+    assert TIMES <= counted[SECOND] <= TIMES * 1.01
+
+
+def test_self_checks_hold(report: Any) -> None:
+    assert all(check["ok"] for check in report["self_checks"])
+    assert report["unclosed"] == []
