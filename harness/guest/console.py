@@ -4,29 +4,32 @@
 import re
 from dataclasses import dataclass
 
-_TIME = re.compile(r"^\[\s*\d+\.\d+\]\s?")
+# With CONFIG_PRINTK_CALLER the task or CPU follows the time.
+_TIME = re.compile(r"^\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s?")
 
 # In the order of how much they explain: the first kind that matches anywhere is the verdict.
 FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("initramfs", re.compile(r"Initramfs unpacking failed|invalid magic at start of compressed")),
     ("no_init", re.compile(r"No working init found|Unable to mount root fs")),
     ("out_of_memory", re.compile(r"Out of memory: Killed process|System is deadlocked on memory")),
-    ("kasan", re.compile(r"BUG: KASAN:")),
+    ("kasan", re.compile(r"BUG: (KASAN|KFENCE):")),
     (
         "lockdep",
         re.compile(
             r"WARNING: (possible (circular|recursive|irq)|inconsistent lock)|suspicious RCU usage"
-            r"|BUG: sleeping function called from invalid context|held lock freed"
+            r"|BUG: (sleeping function called from invalid context|scheduling while atomic)"
+            r"|BUG: (spinlock|rwlock) |held lock freed"
         ),
     ),
-    ("list", re.compile(r"list_(add|del) corruption")),
+    ("list", re.compile(r"list_(add|del) (corruption|double add)")),
     ("lockup", re.compile(r"soft lockup|hard LOCKUP|rcu.*self-detected stall|detected stalls on")),
     ("hung_task", re.compile(r"INFO: task .* blocked for more than")),
     (
         "oops",
         re.compile(
             r"BUG: (unable to handle|kernel NULL pointer)|general protection fault"
-            r"|kernel BUG at|Oops:|invalid opcode:|double fault:"
+            r"|kernel BUG at|Oops:|invalid opcode:|double fault:|BUG: Bad page "
+            r"|: [0-9a-f]{4} \[#\d+\]"  # the die counter that every exception report ends in
         ),
     ),
     ("write_execute", re.compile(r"Checked W\+X mappings: FAILED|Found insecure W\+X mapping")),

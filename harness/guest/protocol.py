@@ -18,10 +18,6 @@ MAGIC = "EMB1"
 KINDS = frozenset({"progress", "file", "absent", "record", "done"})
 
 
-class ProtocolError(TrialError):
-    """The guest's output is damaged; the text names the frame."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """One whole message."""
@@ -40,6 +36,17 @@ class GuestOutput:
     records: tuple[tuple[str, Any], ...] = ()
     progress: tuple[str, ...] = ()
     done: Mapping[str, Any] | None = None
+
+
+class ProtocolError(TrialError):
+    """The guest's output is damaged; the text names the frame.
+
+    ``whole`` is what came undamaged before it: for diagnosis, never a result.
+    """
+
+    def __init__(self, message: str, whole: GuestOutput | None = None) -> None:
+        super().__init__(message)
+        self.whole = whole or GuestOutput()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,29 +130,50 @@ def frames(data: bytes) -> Iterator[Frame]:
 
 def parse(data: bytes) -> GuestOutput:
     """All that the guest wrote. Raises ProtocolError for anything damaged or out of order."""
-    files: dict[str, bytes] = {}
-    absent: dict[str, str] = {}
-    records: list[tuple[str, Any]] = []
-    progress: list[str] = []
-    done: Mapping[str, Any] | None = None
-    for frame in frames(data):
-        if done is not None:
+    collected = _Collected()
+    try:
+        for frame in frames(data):
+            collected.add(frame)
+    except ProtocolError as error:
+        raise ProtocolError(error.message, collected.output()) from error
+    return collected.output()
+
+
+class _Collected:
+    """Frames by what they say."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+        self._absent: dict[str, str] = {}
+        self._records: list[tuple[str, Any]] = []
+        self._progress: list[str] = []
+        self._done: Mapping[str, Any] | None = None
+
+    def add(self, frame: Frame) -> None:
+        if self._done is not None:
             raise ProtocolError(f"{frame.kind} {frame.name} after the guest said it was done")
         if frame.kind == "file":
-            files[frame.name] = frame.payload
+            self._files[frame.name] = frame.payload
         elif frame.kind == "absent":
-            absent[frame.name] = frame.payload.decode(errors="replace")
+            self._absent[frame.name] = frame.payload.decode(errors="replace")
         elif frame.kind == "progress":
-            progress.append(frame.payload.decode(errors="replace"))
+            self._progress.append(frame.payload.decode(errors="replace"))
+        elif frame.kind == "record":
+            self._records.append((frame.name, _json(frame)))
         else:
-            value = _json(frame)
-            if frame.kind == "record":
-                records.append((frame.name, value))
-            else:
-                done = value
-    return GuestOutput(
-        files=files, absent=absent, records=tuple(records), progress=tuple(progress), done=done
-    )
+            done = _json(frame)
+            if not isinstance(done, dict):
+                raise ProtocolError(f"{frame.kind} {frame.name}: no JSON object")
+            self._done = done
+
+    def output(self) -> GuestOutput:
+        return GuestOutput(
+            files=self._files,
+            absent=self._absent,
+            records=tuple(self._records),
+            progress=tuple(self._progress),
+            done=self._done,
+        )
 
 
 def _json(frame: Frame) -> Any:

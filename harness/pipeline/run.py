@@ -4,6 +4,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -30,12 +31,13 @@ from harness.model import (
     WorkloadSpec,
 )
 from harness.paths import PROJECT, RESULTS
+from harness.pipeline import pmu
 from harness.pipeline.choose import Choice, choose, needs_probe
 from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.store import Run, create_run, provenance, remaining, resume_run
-from harness.vm.accel import probe_kvm
+from harness.vm.accel import Accelerator, probe_kvm
 from harness.vm.argv import QEMU
 
 MEMORY_RESERVE_MIB = 2048
@@ -78,6 +80,7 @@ class Plan:
 
     suite: SuiteSpec
     workloads: tuple[tuple[WorkloadSpec, Path], ...]
+    asked: Counters
     choice: Choice
 
 
@@ -102,7 +105,7 @@ def plan(request: RunRequest) -> Plan:
     itlb.profile_path(suite.profile)
     for spec, _ in workloads:
         matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
-    return Plan(suite=suite, workloads=workloads, choice=choice)
+    return Plan(suite=suite, workloads=workloads, asked=asked, choice=choice)
 
 
 def run(request: RunRequest, progress: Progress) -> RunOutcome:
@@ -112,13 +115,32 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     Raises the errors of the stages.
     """
     planned = plan(request)
-    progress.say(f"counters: {planned.choice.reason}")
-    model = planned.choice.counters in (Counters.MODEL, Counters.BOTH)
+    auto = planned.asked is Counters.AUTO
+    model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     prepared = prepare(request.kernels, planned.workloads, progress, model=model)
+    if auto and planned.choice.mode is Mode.KVM:
+        planned = _without_pmu(planned, _check_pmu(planned, prepared), request)
+    progress.say(f"counters: {planned.choice.reason}")
     manifest = make_manifest(request, planned, prepared)
     with _open(request, manifest) as (writer, todo):
         progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
         return _all(writer, todo, prepared, planned, request, progress)
+
+
+def _check_pmu(planned: Plan, prepared: Prepared) -> Accelerator:
+    spec = pmu.check_trial(planned.suite, next(iter(prepared.kernels)))
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as raw:
+        context = TrialContext(prepared=pmu.with_check(prepared), raw=Path(raw))
+        return pmu.verdict(run_trial(spec, context))
+
+
+def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan:
+    """The plan as it is after the PMU's check: the model where the PMU does not count."""
+    if found.works:
+        return replace(planned, choice=replace(planned.choice, reason=found.reason))
+    suite = load.suite(request.suite)
+    choice = choose(Counters.AUTO, None, suite.mode, found)
+    return replace(planned, suite=replace(planned.suite, mode=choice.mode), choice=choice)
 
 
 @contextmanager

@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which counters and mode a run takes, and how many trials run side by side."""
 
+import importlib
+import importlib.util
+import sys
+from dataclasses import replace
+
 import pytest
 
+from harness.config import load
 from harness.errors import PrerequisiteError, UserError
-from harness.model import Counters, Mode
+from harness.model import (
+    Counters,
+    Mode,
+    Reading,
+    Source,
+    Status,
+    TrialRecord,
+    TrialStatus,
+    unknown,
+)
+from harness.pipeline import pmu
 from harness.pipeline.choose import choose, needs_probe
 from harness.pipeline.run import parallel
 from harness.vm.accel import Accelerator
@@ -49,3 +65,45 @@ def test_only_exact_trials_run_side_by_side() -> None:
 
 def test_memory_bounds_the_jobs() -> None:
     assert parallel(64, Mode.EXACT, 1 << 30) == 1
+
+
+def checked(counted: int | None, expected: int = 1000) -> TrialRecord:
+    """A stand-in for the record of pmu-check: proves the decision, not the PMU."""
+    spec = pmu.check_trial(load.suite("smoke"), "upstream")
+    emitted = Reading(
+        name="pmu.instructions_expected", value=expected, unit="instruction", source=Source.WORKLOAD
+    )
+    found = (
+        unknown("pmu.instructions", "instruction", Source.WORKLOAD, Status.NOT_SUPPORTED, "perf: x")
+        if counted is None
+        else replace(emitted, name="pmu.instructions", value=counted)
+    )
+    return TrialRecord(
+        schema=1, trial=spec.id, spec=spec, status=TrialStatus.OK, readings=(emitted, found)
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "works"), [(1000, True), (1009, True), (1011, False), (0, False), (None, False)]
+)
+def test_a_pmu_is_believed_only_when_it_counts(counted: int | None, works: bool) -> None:
+    assert pmu.verdict(checked(counted)).works is works
+
+
+def test_a_check_that_failed_is_no_pmu() -> None:
+    failed = replace(checked(1000), status=TrialStatus.FAILED, readings=())
+    assert not pmu.verdict(failed).works
+
+
+def test_known_instructions_of_the_loop() -> None:
+    folder = load.workload("pmu-check")[1]
+    spec = importlib.util.spec_from_file_location("pmu_check", folder / "pmu_check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["agent"] = importlib.import_module("harness.guest.agent")
+    sys.modules["agent.workload_api"] = importlib.import_module("harness.guest.agent.workload_api")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text, expected = module.code(10)
+    assert expected == 24
+    assert module.executable(text).startswith(b"\x7fELF")

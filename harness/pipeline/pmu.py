@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether a guest's PMU counts: decided by the workload ``pmu-check`` in that guest."""
+
+from dataclasses import replace
+
+from harness.config import load, matrix
+from harness.model import Counters, Mode, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
+from harness.pipeline.prepare import Prepared
+from harness.vm.accel import Accelerator
+
+WORKLOAD = "pmu-check"
+TOLERANCE = 0.01
+"""Interrupts add a few user instructions at most; a PMU that is off by more counts wrong."""
+
+
+def check_trial(suite: SuiteSpec, variant: str) -> TrialSpec:
+    """The trial that decides, on ``variant`` under KVM."""
+    workload, _ = load.workload(WORKLOAD)
+    one = replace(
+        suite, name=WORKLOAD, workloads=(WORKLOAD,), seeds=(1,), pti=("on",), mode=Mode.KVM
+    )
+    return matrix.trials(one, [variant], [workload], Counters.NONE, {})[0]
+
+
+def with_check(prepared: Prepared) -> Prepared:
+    """``prepared`` with the workload that checks."""
+    return replace(prepared, workloads={**prepared.workloads, WORKLOAD: load.workload(WORKLOAD)})
+
+
+def verdict(record: TrialRecord) -> Accelerator:
+    """What the check's record says of the PMU."""
+    if record.status is not TrialStatus.OK:
+        said = record.failure.message if record.failure else "no reason given"
+        return Accelerator(works=False, reason=f"the PMU check failed: {said}")
+    found = {reading.name: reading for reading in record.readings}
+    counted = found["pmu.instructions"]
+    expected = found["pmu.instructions_expected"].value
+    if counted.value is None or not expected:
+        return Accelerator(works=False, reason=f"the guest has no PMU: {counted.reason}")
+    off = counted.value / expected - 1
+    told = f"the guest's PMU counted {counted.value:.0f} of {expected:.0f} instructions"
+    return Accelerator(works=abs(off) <= TOLERANCE, reason=told)
