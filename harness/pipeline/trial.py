@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -64,7 +64,8 @@ def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[s
     """``trial.json``: all that the agent is told."""
     document = {
         "spec": msgspec.to_builtins(spec),
-        "workload": msgspec.to_builtins(workload),
+        # asdict, since msgspec leaves out what a definition left at its default.
+        "workload": asdict(workload),
         "perf_events": list(perf_events),
     }
     return json.dumps(document, sort_keys=True, indent=1).encode()
