@@ -10,7 +10,10 @@ _TIME = re.compile(r"^\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s?")
 # In the order of how much they explain: the first kind that matches anywhere is the verdict.
 FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("initramfs", re.compile(r"Initramfs unpacking failed|invalid magic at start of compressed")),
-    ("no_init", re.compile(r"No working init found|Unable to mount root fs")),
+    (
+        "no_init",
+        re.compile(r"No working init found|Requested init .* failed|Unable to mount root fs"),
+    ),
     ("out_of_memory", re.compile(r"Out of memory: Killed process|System is deadlocked on memory")),
     ("kasan", re.compile(r"BUG: (KASAN|KFENCE):")),
     (
@@ -22,7 +25,12 @@ FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("list", re.compile(r"list_(add|del) (corruption|double add)")),
-    ("lockup", re.compile(r"soft lockup|hard LOCKUP|rcu.*self-detected stall|detected stalls on")),
+    (
+        "lockup",
+        re.compile(
+            r"(soft|workqueue) lockup|hard LOCKUP|rcu.*self-detected stall|detected stalls on"
+        ),
+    ),
     ("hung_task", re.compile(r"INFO: task .* blocked for more than")),
     (
         "oops",

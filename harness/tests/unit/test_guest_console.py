@@ -32,11 +32,22 @@ def test_there_are_captures() -> None:
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
+        ("Kernel panic - not syncing: No working init found.  Try passing init= option", "no_init"),
+        ("Kernel panic - not syncing: Requested init /init failed (error -2).", "no_init"),
         ("BUG: unable to handle page fault for address: ffffffffc0001000", "oops"),
         ("general protection fault, probably for non-canonical address 0xdead: 0000 [#1]", "oops"),
+        ("int3: 0000 [#1] PREEMPT SMP NOPTI", "oops"),
+        ("BUG: Bad page state in process bench  pfn:1000", "oops"),
         ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [bench:100]", "lockup"),
+        ("BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!", "lockup"),
+        ("rcu: INFO: rcu_sched self-detected stall on CPU", "lockup"),
+        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "lockup"),
         ("INFO: task bench:100 blocked for more than 120 seconds.", "hung_task"),
         ("BUG: KASAN: use-after-free in bpf_prog_free+0x10/0x20", "kasan"),
+        ("BUG: KFENCE: use-after-free read in f+0x1/0x2", "kasan"),
+        ("BUG: scheduling while atomic: bench/100/0x00000002", "lockdep"),
+        ("BUG: spinlock bad magic on CPU#0, bench/100", "lockdep"),
+        ("list_add double add: new=ffff888001, prev=ffff888002, next=ffff888001.", "list"),
         ("WARNING: possible circular locking dependency detected", "lockdep"),
         ("list_del corruption, ffff888001 ->next is LIST_POISON1", "list"),
         ("x86/mm: Checked W+X mappings: FAILED, 1 W+X pages found.", "write_execute"),
@@ -45,6 +56,17 @@ def test_there_are_captures() -> None:
 def test_messages_of_the_kernel(line: str, kind: str) -> None:
     verdict = console.worst(HEALTHY + f"[   12.345678] {line}\n")
     assert verdict == console.Verdict(kind, line)
+
+
+def test_the_caller_after_the_time_is_no_part_of_the_line() -> None:
+    text = "[    1.000000][    T1] WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2\n"
+    assert console.notes(text) == [
+        "guest kernel: WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2"
+    ]
+
+
+def test_tail_is_the_last_lines_that_say_something() -> None:
+    assert console.tail("[ 1.0] a\r\n\n[ 2.0] b\r\n[ 3.0] c\r\n\n", 2) == ["b", "c"]
 
 
 def test_the_cause_outranks_the_panic_that_follows() -> None:

@@ -83,6 +83,31 @@ def test_foreign_text_is_refused() -> None:
         parse(b"hello\n")
 
 
+@given(st.lists(MESSAGE, min_size=1, max_size=4), st.data())
+def test_what_came_before_the_damage_is_kept_for_diagnosis(
+    messages: list[tuple[str, str, bytes]], data: st.DataObject
+) -> None:
+    kept = data.draw(st.integers(0, len(messages)))
+    whole = written(messages[:kept], done=False)
+    with pytest.raises(ProtocolError) as caught:
+        parse(whole + b"EMB1 torn")
+    assert caught.value.whole == parse(whole)
+    assert caught.value.whole.done is None
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"1", b'"ok"', b"{", b"\xff"])
+def test_done_is_an_object(payload: bytes) -> None:
+    line = frames.encode(0, "done", "done", payload)[0]
+    with pytest.raises(ProtocolError, match="done done: "):
+        parse(f"{line}\n".encode())
+
+
+def test_nothing_comes_after_done() -> None:
+    data = written([]) + frames.encode(1, "file", "late", b"x")[0].encode() + b"\n"
+    with pytest.raises(ProtocolError, match="file late after the guest said it was done"):
+        parse(data)
+
+
 def test_silence_is_not_done() -> None:
     assert parse(b"") == GuestOutput()
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent's parts that can run on the host: they run in every guest."""
+
+import ctypes
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.guest import protocol
+from harness.guest.agent import bpf, edges, frames, marker
+
+UAPI = Path("/usr/include/linux/bpf.h")
+
+KALLSYMS = """\
+ffffffff81000000 T _text
+ffffffff81000110 T secondary_startup_64
+ffffffff810a0000 T __x64_sys_getpgid
+ffffffff81e00000 T _etext
+ffffffffc0000000 t k_probe\t[kernel_probe]
+ffffffffc0001000 t bpf_prog_b3f4ca6ff6ff09bb_bench_trigger_kprobe\t[bpf]
+ffffffffc0002000 t bpf_trampoline_6442\t[bpf]
+"""
+
+
+def test_the_marker_is_two_no_ops_and_a_return() -> None:
+    """nopl 0x454d4231(%rax); nopl 0x4d41524b(%rax): the text 1BME, KRAM in the displacements."""
+    assert marker.TAG[:3] == marker.TAG[7:10] == bytes.fromhex("0f1f80")
+    assert int.from_bytes(marker.TAG[3:7], "little") == 0x454D4231
+    assert int.from_bytes(marker.TAG[10:14], "little") == 0x4D41524B
+    assert marker.RETURN == b"\xc3"
+    assert (marker.OPEN, marker.CLOSE, marker.WATCH) == (1, 2, 3)
+
+
+def test_the_marker_does_nothing_outside_the_model() -> None:
+    found = marker.Marker()
+    found.open(1)
+    found.watch(0xFFFFFFFF81000000)
+    found.close(1)
+
+
+def test_the_structure_is_the_kernels(tmp_path: Path) -> None:
+    """Offsets against the header of the kernel's user interface."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not UAPI.exists():
+        pytest.skip("needs a C compiler and linux/bpf.h")
+    names = [field[0] for field in bpf.ProgInfo._fields_ if field[0] != "flags"]  # a bit field
+    source, program = tmp_path / "offsets.c", tmp_path / "offsets"
+    prints = "".join(
+        f'printf("%zu %zu\\n", offsetof(struct bpf_prog_info, {n}), '
+        f"sizeof(((struct bpf_prog_info *)0)->{n}));\n"
+        for n in names
+    )
+    source.write_text(
+        "#include <stddef.h>\n#include <stdio.h>\n#include <linux/bpf.h>\n"
+        f"int main(void)\n{{\n{prints}"
+        'printf("%d %d %d\\n", BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, '
+        "BPF_OBJ_GET_INFO_BY_FD);\nreturn 0;\n}\n"
+    )
+    proc.run([compiler, "-o", str(program), str(source)])
+    *fields, commands = proc.run([str(program)]).stdout.splitlines()
+    ours = [getattr(bpf.ProgInfo, name) for name in names]
+    assert fields == [f"{field.offset} {field.size}" for field in ours]
+    assert commands == f"{bpf.PROG_GET_NEXT_ID} {bpf.PROG_GET_FD_BY_ID} {bpf.OBJ_GET_INFO_BY_FD}"
+    assert ctypes.sizeof(bpf.ProgInfo) % 8 == 0
+
+
+def test_symbols_outside_the_image_and_those_that_bound_it(tmp_path: Path) -> None:
+    path = tmp_path / "kallsyms"
+    path.write_text(KALLSYMS)
+    kept = edges.text_symbols(str(path)).decode().splitlines()
+    assert [line.split()[2] for line in kept] == [
+        "_text",
+        "_etext",
+        "k_probe",
+        "bpf_prog_b3f4ca6ff6ff09bb_bench_trigger_kprobe",
+        "bpf_trampoline_6442",
+    ]
+
+
+def test_address_of_a_symbol(tmp_path: Path) -> None:
+    path = tmp_path / "kallsyms"
+    path.write_text(KALLSYMS + "0000000000000000 T hidden\n")
+    assert edges.symbol_address("__x64_sys_getpgid", str(path)) == 0xFFFFFFFF810A0000
+    assert edges.symbol_address("hidden", str(path)) is None
+    assert edges.symbol_address("no_such_symbol", str(path)) is None
+
+
+def test_an_edge_names_every_source_or_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, missing = tmp_path / "vmstat", tmp_path / "stats"
+    there.write_text("nr_free_pages 1\n")
+    monkeypatch.setattr(edges, "FILES", {"proc/vmstat": str(there), "x": str(missing)})
+    monkeypatch.setattr(edges, "PAGE_TABLES", ("kernel_page_tables", str(tmp_path)))
+
+    def refused() -> list[dict[str, object]]:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(bpf, "programs", refused)
+    out = tmp_path / "channel"
+    out.touch()
+    channel = frames.Channel(str(out))
+    edges.sample(channel, "open")
+    channel.close()
+    output = protocol.parse(out.read_bytes())
+    assert output.files["open/proc/vmstat"] == b"nr_free_pages 1\n"
+    assert output.absent["open/x"] == f"{missing}: No such file or directory"
+    assert output.absent["open/kernel_page_tables"] == f"{tmp_path}: Is a directory"
+    assert output.absent["open/bpf_progs.json"] == "open/bpf_progs.json: Operation not permitted"
+
+
+def test_a_channel_numbers_its_lines_and_names_have_no_spaces(tmp_path: Path) -> None:
+    out = tmp_path / "channel"
+    out.touch()
+    channel = frames.Channel(str(out))
+    channel.text("progress", "progress", "10 of 20")
+    channel.send("file", "a b", bytes(range(256)) * 200)
+    channel.record("windows", {"1": {"label": "measured"}})
+    channel.close()
+    output = protocol.parse(out.read_bytes())
+    assert output.progress == ("10 of 20",)
+    assert output.files == {"a_b": bytes(range(256)) * 200}
+    assert output.records == (("windows", {"1": {"label": "measured"}}),)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The workload trig-kprobe outside a guest: command lines, filters, bench's own output."""
+
+import gzip
+import importlib
+import struct
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.guest import protocol
+from harness.paths import PROJECT, WORKLOADS
+from harness.tests.golden import DATA
+
+DEFAULTS = {"warmup_s": 1, "duration_s": 30, "placement": "reference"}
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The workload's file, found as it is in the guest."""
+    monkeypatch.syspath_prepend(str(PROJECT / "harness" / "guest"))
+    monkeypatch.syspath_prepend(str(WORKLOADS / "trig-kprobe"))
+    for name in ("agent", "agent.workload_api", "agent.frames", "agent.perf_stat", "trig_kprobe"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("trig_kprobe")
+
+
+def captured() -> dict[str, str]:
+    """What each instance of bench printed in a real trial."""
+    output = protocol.parse(gzip.decompress((DATA / "trial" / "channel.out.gz").read_bytes()))
+    return {
+        name: data.decode() for name, data in output.files.items() if name.startswith("workload/")
+    }
+
+
+@pytest.mark.parametrize(
+    ("placement", "smp", "instance", "middle"),
+    [
+        ("reference", 1, 0, []),
+        ("reference", 2, 1, ["-a"]),
+        ("spread", 2, 3, ["--prod-affinity=1", "--cons-affinity=1"]),
+        ("none", 2, 0, []),
+    ],
+)
+def test_command_line(
+    module: ModuleType, placement: str, smp: int, instance: int, middle: list[str]
+) -> None:
+    argv = module.bench_argv({**DEFAULTS, "placement": placement}, smp, instance)
+    assert argv == ["bench", "-w1", "-d30", *middle, "trig-kprobe"]
+
+
+def test_intervals_of_a_real_trial(module: ModuleType) -> None:
+    texts = captured()
+    assert texts
+    for text in texts.values():
+        found = module.iterations(text)
+        assert len(found) == sum(line.startswith("Iter ") for line in text.splitlines())
+        assert all(value >= 0 for value in found)
+    assert any(module.iterations(text) for text in texts.values())
+
+
+def test_an_interval_cut_short_is_no_interval(module: ModuleType) -> None:
+    line = "Iter   0 ( 21.190us): hits    0.071M/s (  0.071M/prod), drops    0.000M/s"
+    assert module.iterations(line) == [0.071]
+    assert module.iterations(line[: line.index("M/s")]) == []
+    assert module.iterations("Setting up benchmark 'trig-kprobe'...\n") == []
+
+
+def test_a_filter_is_as_long_as_asked_and_accepts(module: ModuleType) -> None:
+    code = module.filter_code(5)
+    instructions = list(struct.iter_unpack("HBBI", code))
+    assert len(instructions) == 5
+    assert instructions[-1] == (0x06, 0, 0, 0xFFFF)  # BPF_RET | BPF_K
+    assert set(instructions[:-1]) == {(0x04, 0, 0, 1)}  # BPF_ALU | BPF_ADD | BPF_K
+    assert len(module.filter_code(1)) == 8
+
+
+class FakeContext:
+    """Keeps what a workload says."""
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {**DEFAULTS, "window_s": 0.0}
+        self.smp = 2
+        self.said: list[tuple[Any, ...]] = []
+        self.kept: dict[str, bytes] = {}
+
+    def emit(self, *fields: Any) -> None:
+        self.said.append(fields)
+
+    def keep(self, name: str, data: bytes) -> None:
+        self.kept[name] = data
+
+    def wait(self, seconds: float) -> None:
+        pass
+
+    def stop_children(self) -> None:
+        pass
+
+
+class FakeTerminal:
+    """A running instance whose text is given."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        self.said = text
+        self.process = SimpleNamespace(poll=lambda: status)
+
+    def text(self) -> str:
+        return self.said
+
+
+def test_hits_are_the_mean_of_the_window_or_unknown(module: ModuleType) -> None:
+    line = "Iter   {} ( 21.190us): hits    {}M/s (  0.071M/prod), drops    0.000M/s\n"
+    workload, ctx = module.Workload(), FakeContext()
+    busy, silent = FakeTerminal(line.format(0, "9.000")), FakeTerminal("")
+    workload._instances = [busy, silent]
+    workload.measure(ctx)
+    busy.said += line.format(1, "1.000") + line.format(2, "2.000")
+    workload.teardown(ctx)
+    first, second = ctx.said
+    assert first[:4] == ("bench.hits", 1.5, "10^6/s", {"instance": "0"})
+    assert second[:5] == ("bench.hits", None, "10^6/s", {"instance": "1"}, "not_counted")
+    assert set(ctx.kept) == {"bench-0.txt", "bench-1.txt"}
+
+
+def test_an_instance_that_ended_fails_the_trial_with_its_words(module: ModuleType) -> None:
+    workload = module.Workload()
+    workload._instances = [FakeTerminal("failed to attach\n", 1)]
+    with pytest.raises(Exception, match="instance 0 ended with 1: failed to attach"):
+        workload.warm(FakeContext())
