@@ -70,7 +70,7 @@ def test_bad_seeds(text: str) -> None:
 
 @given(st.text(max_size=12))
 def test_seeds_never_crash(text: str) -> None:
-    if text.strip().isdigit() and int(text) > 10_000:
+    if text.strip().isdecimal() and int(text) > 10_000:
         return
     with contextlib.suppress(UserError):
         assert options.seeds(text)
