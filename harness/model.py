@@ -121,6 +121,7 @@ class VariantSpec:
     base: str = "linux-source-6.1"  # Debian package of the base source
     baseline: bool = False  # ratios are taken against this variant
     order: int = 0  # place in tables, after the baseline
+    by_name_only: bool = False  # built when named, not when all variants are: proves, not measures
 
 
 @dataclass(frozen=True, kw_only=True)

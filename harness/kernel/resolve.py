@@ -18,12 +18,13 @@ _TREE_IMAGE = "arch/x86/boot/bzImage"
 def resolve(
     text: str | None, variants: Mapping[str, VariantSpec]
 ) -> tuple[VariantSpec | UserKernel, ...]:
-    """The kernels named by ``text`` (comma-separated), in order; None or "": all variants.
+    """The kernels named by ``text`` (comma-separated), in order; None or "": all variants
+    but those that are built by name only.
 
     Images are checked, nothing is built. Raises UserError naming what is no kernel.
     """
     if not text:
-        return tuple(variants.values())
+        return tuple(spec for spec in variants.values() if not spec.by_name_only)
     chosen: list[VariantSpec | UserKernel] = []
     for part in text.split(","):
         word = part.strip()

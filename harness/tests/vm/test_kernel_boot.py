@@ -43,18 +43,24 @@ attached() { ls -l /proc/$one/fd /proc/$two/fd | grep -cE 'perf_event|bpf_link';
 for try in $(seq 100); do [ "$(attached)" -ge 2 ] && break; sleep 0.1; done
 xdp_run
 bpf_symbols | sed 's/^/LIVE /'
+grep ' _etext$' /proc/kallsyms | sed 's/^/TEXT 0x/'
 page_table live
 kill $one $two; wait
 sleep 1
 bpf_symbols | sed 's/^/LEFT /'
 page_table left
 insmod /test_bpf.ko test_range=0,199; rmmod test_bpf
+if [ -f /test_execmem.ko ]; then
+  stats() { sed "s/^/STATS $1 /" /sys/kernel/debug/execmem/stats; }
+  stats before; insmod /test_execmem.ko threads=3 loops=400 && rmmod test_execmem; stats after
+fi
 zcat /proc/config.gz | grep -E '^CONFIG_(BPF_JIT|PAGE_TABLE_ISOLATION)=' | sed 's/^/CONF /'
 echo ALL DONE
 poweroff -f
 """
 PAGE = 4096
-CASES = [(name, pti) for name in ("upstream", "bpf_prog_pack") for pti in ("on", "off")]
+KERNELS = ("upstream", "bpf_prog_pack", "execmem")
+CASES = [(name, pti) for name in KERNELS for pti in ("on", "off")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def kernels() -> dict[str, Kernel]:
         configs=CONFIGS,
         cache=cache_dir(),
         jobs=os.cpu_count() or 1,
-        kernels="bpf_prog_pack,upstream",
+        kernels=",".join(KERNELS),
         source=os.environ.get("KERNEL_SRC"),
     )
     return {kernel.name: kernel for kernel in make_kernels(request, print, bench=False).kernels}
@@ -101,7 +107,7 @@ def xdp_run(folder: Path) -> Path:
 
 def initramfs(kernel: Kernel, path: Path) -> None:
     assert kernel.modules is not None
-    (module,) = kernel.modules.rglob("test_bpf.ko")
+    modules = [*kernel.modules.rglob("test_bpf.ko"), *kernel.modules.rglob("test_execmem.ko")]
     busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
     executable = stat.S_IFREG | 0o755
     entries = [
@@ -109,7 +115,7 @@ def initramfs(kernel: Kernel, path: Path) -> None:
         cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
         cpio.Entry(name="bin/bench", mode=executable, source=bench()),
         cpio.Entry(name="bin/xdp_run", mode=executable, source=xdp_run(path.parent)),
-        cpio.Entry(name="test_bpf.ko", mode=stat.S_IFREG | 0o644, source=module),
+        *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
         cpio.regular("init", INIT.encode(), 0o755),
     ]
     with path.open("wb") as out:
@@ -174,6 +180,40 @@ def test_programs_share_pages_only_in_packs(booted: Booted, case: tuple[str, str
         assert len(pages) == len(programs)
     else:
         assert len(pages) < len(programs)
+
+
+def entry_of(booted: Booted, when: str, address: int) -> str:
+    """The page-table dump's executable line that covers ``address``."""
+    for line in booted.lines(f"PT {when} "):
+        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+        if start <= address < end:
+            return line
+    return ""
+
+
+def test_execmem_is_on_large_pages_from_the_kernels_own(
+    booted: Booted, case: tuple[str, str]
+) -> None:
+    if case[0] != "execmem":
+        assert not any(entry_of(booted, "live", a).endswith("pmd") for a in booted.live.values())
+        return
+    for name, address in booted.live.items():
+        line = entry_of(booted, "live", address)
+        assert " ro " in line and line.endswith("pmd"), f"{name}: {line}"
+    (text,) = {int(x.split()[0], 16) for x in booted.lines("TEXT ")}
+    assert {address // 2**21 for address in booted.live.values()} == {text // 2**21}
+    assert entry_of(booted, "left", text).endswith("pmd")
+
+
+def test_execmem_keeps_its_promises(booted: Booted, case: tuple[str, str]) -> None:
+    if case[0] != "execmem":
+        assert "test_execmem" not in booted.console
+        return
+    verdicts = re.findall(r"test_execmem: (\w+): (ok|FAILED)", booted.console)
+    assert [name for name, word in verdicts if word != "ok"] == []
+    assert len(verdicts) == 7
+    assert booted.lines("STATS before ") == booted.lines("STATS after ")
+    assert "small_page_fallbacks 0" in booted.lines("STATS after ")
 
 
 def test_trampolines_and_dispatchers(booted: Booted, case: tuple[str, str]) -> None:
