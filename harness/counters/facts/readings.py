@@ -45,6 +45,14 @@ LEVELS = {
 BASELINES = ("direct_map.splits_2m", "direct_map.splits_1g")
 
 EXECMEM = "execmem/stats"
+EXECMEM_UNITS = {
+    "bytes_used": "B",
+    "bytes_free": "B",
+    "text_tail_bytes": "B",
+    "large_pages": "page",
+    "small_pages": "page",
+    "small_page_fallbacks": "event",
+}
 TLB_FLUSH = "tracing/tlb_flush"
 
 
@@ -108,13 +116,9 @@ def reading_with(found: Reading, **labels: str) -> Reading:
 
 
 def _execmem(files: Files) -> list[Reading]:
-    """The execmem allocator's own statistics, under its own names, where the kernel has one."""
-    out = []
-    for edge in EDGES:
-        table = files.table(edge, EXECMEM)
-        if isinstance(table, Missing):
-            continue
-        for key, value in table.items():
-            unit = "B" if "bytes" in key else "count"
-            out.append(reading(f"execmem.{key}", value, unit, {"at": edge}))
-    return out
+    """The execmem allocator's own statistics, under its own names."""
+    return [
+        reading(f"execmem.{key}", files.number(edge, EXECMEM, key), unit, {"at": edge})
+        for edge in EDGES
+        for key, unit in EXECMEM_UNITS.items()
+    ]

@@ -206,9 +206,10 @@ def test_counters_are_differences_and_states_are_not() -> None:
     assert found["tlb.remote_flush", "load"].value == 106
     assert found["tlb.shootdown_ipi", "trial"].value == 1
     assert found["direct_map.4k", "close"].unit == "kB"
-    assert not any(
-        name.startswith(("tlb.flush", "execmem", "direct_map.coll")) for name, _ in found
-    )
+    assert not any(name.startswith(("tlb.flush", "direct_map.coll")) for name, _ in found)
+    mine = [r for (name, _), r in found.items() if name.startswith("execmem.")]
+    assert len(mine) == 4 * len(readings.EXECMEM_UNITS)
+    assert all(r.status is Status.NOT_SUPPORTED and "execmem/stats" in r.reason for r in mine)
 
 
 def test_what_is_missing_is_not_supported_with_its_file() -> None:
@@ -260,7 +261,8 @@ def test_newer_kernels_and_the_allocators_own_figures() -> None:
         3 * 4096,
         "B",
     )
-    assert found["execmem.large_pages", "open"].unit == "count"
+    assert found["execmem.large_pages", "open"].unit == "page"
+    assert found["execmem.small_pages", "open"].status is Status.NOT_SUPPORTED
     flushes = [r for r in made if r.name == "tlb.flush"]
     assert {r.labels["reason"] for r in flushes} == set(trace.REASONS)
     unknown = [r for r in flushes if r.labels["reason"] == "remote_wrong_cpu"]

@@ -5,37 +5,16 @@ A bare guest (busybox, bench, test_bpf.ko) without the agent: what is checked he
 kernel alone. One boot serves all checks of a kernel and a setting.
 """
 
-import os
 import re
-import stat
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-from harness.config import load
-from harness.image import cpio
-from harness.kernel import Kernel, StageRequest, make_kernels
-from harness.model import Mode
-from harness.paths import CONFIGS, cache_dir
-from harness.proc import run
-from harness.tests.golden import DATA
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.tests.vm.bare import console_of, entry_of, tagged
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("kernel")]
 
-INIT = """\
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mount -t devtmpfs dev /dev
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t debugfs debugfs /sys/kernel/debug
-echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
-bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
-page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
+SCRIPT = """\
 bench -w1 -d900 trig-kprobe >/bench.1 2>&1 & one=$!
 bench -w1 -d900 trig-fentry >/bench.2 2>&1 & two=$!
 renice -n 19 $one $two
@@ -51,12 +30,9 @@ bpf_symbols | sed 's/^/LEFT /'
 page_table left
 insmod /test_bpf.ko test_range=0,199; rmmod test_bpf
 if [ -f /test_execmem.ko ]; then
-  stats() { sed "s/^/STATS $1 /" /sys/kernel/debug/execmem/stats; }
   stats before; insmod /test_execmem.ko threads=3 loops=400 && rmmod test_execmem; stats after
 fi
 zcat /proc/config.gz | grep -E '^CONFIG_(BPF_JIT|PAGE_TABLE_ISOLATION)=' | sed 's/^/CONF /'
-echo ALL DONE
-poweroff -f
 """
 PAGE = 4096
 KERNELS = ("upstream", "bpf_prog_pack", "execmem")
@@ -71,69 +47,14 @@ class Booted:
     live: dict[str, int]
 
     def lines(self, prefix: str) -> list[str]:
-        return [x[len(prefix) :] for x in self.console.splitlines() if x.startswith(prefix)]
-
-
-@cache
-def kernels() -> dict[str, Kernel]:
-    request = StageRequest(
-        variants=load.variants(),
-        configs=CONFIGS,
-        cache=cache_dir(),
-        jobs=os.cpu_count() or 1,
-        kernels=",".join(KERNELS),
-        source=os.environ.get("KERNEL_SRC"),
-    )
-    return {kernel.name: kernel for kernel in make_kernels(request, print, bench=False).kernels}
-
-
-@cache
-def bench() -> Path:
-    request = StageRequest(
-        variants=load.variants(), configs=CONFIGS, cache=cache_dir(), jobs=os.cpu_count() or 1,
-        kernels="bpf_prog_pack", source=os.environ.get("KERNEL_SRC"),
-    )  # fmt: skip
-    program = make_kernels(request, print).bench
-    assert program is not None
-    return program.path
-
-
-def xdp_run(folder: Path) -> Path:
-    out = folder / "xdp_run"
-    run(["gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", str(out),
-         str(DATA / "kernel/xdp_run.c")])  # fmt: skip
-    return out
-
-
-def initramfs(kernel: Kernel, path: Path) -> None:
-    assert kernel.modules is not None
-    modules = [*kernel.modules.rglob("test_bpf.ko"), *kernel.modules.rglob("test_execmem.ko")]
-    busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
-    executable = stat.S_IFREG | 0o755
-    entries = [
-        *(cpio.directory(name) for name in ("bin", "dev", "proc", "sys")),
-        cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
-        cpio.Entry(name="bin/bench", mode=executable, source=bench()),
-        cpio.Entry(name="bin/xdp_run", mode=executable, source=xdp_run(path.parent)),
-        *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
-        cpio.regular("init", INIT.encode(), 0o755),
-    ]
-    with path.open("wb") as out:
-        cpio.write(entries, out)
+        return tagged(self.console, prefix)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-pti-{case[1]}")
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Booted:
     name, pti = request.param
     folder = tmp_path_factory.mktemp(f"{name}-{pti}")
-    initramfs(kernels()[name], folder / "initrd")
-    vm = VmRequest(
-        kernel=kernels()[name].image, initrd=folder / "initrd", mode=Mode.EXACT, smp=1,
-        memory_mib=1024, seed=1, pti=pti, console=folder / "console", channel=folder / "channel",
-    )  # fmt: skip
-    ended = boot(vm, timeout_s=200)
-    console = (folder / "console").read_text(errors="replace")
-    assert "ALL DONE" in console, f"{ended}\n" + "\n".join(console.splitlines()[-40:])
+    console = console_of(name, SCRIPT, folder, pti=pti)
     live = {}
     for line in (x[5:] for x in console.splitlines() if x.startswith("LIVE ")):
         address, _, symbol = line.split()[:3]
@@ -182,27 +103,19 @@ def test_programs_share_pages_only_in_packs(booted: Booted, case: tuple[str, str
         assert len(pages) < len(programs)
 
 
-def entry_of(booted: Booted, when: str, address: int) -> str:
-    """The page-table dump's executable line that covers ``address``."""
-    for line in booted.lines(f"PT {when} "):
-        start, end = (int(x, 16) for x in line.split()[0].split("-"))
-        if start <= address < end:
-            return line
-    return ""
-
-
 def test_execmem_is_on_large_pages_from_the_kernels_own(
     booted: Booted, case: tuple[str, str]
 ) -> None:
+    table = booted.lines("PT live ")
     if case[0] != "execmem":
-        assert not any(entry_of(booted, "live", a).endswith("pmd") for a in booted.live.values())
+        assert not any(entry_of(table, a).endswith("pmd") for a in booted.live.values())
         return
     for name, address in booted.live.items():
-        line = entry_of(booted, "live", address)
+        line = entry_of(table, address)
         assert " ro " in line and line.endswith("pmd"), f"{name}: {line}"
     (text,) = {int(x.split()[0], 16) for x in booted.lines("TEXT ")}
     assert {address // 2**21 for address in booted.live.values()} == {text // 2**21}
-    assert entry_of(booted, "left", text).endswith("pmd")
+    assert entry_of(booted.lines("PT left "), text).endswith("pmd")
 
 
 def test_execmem_keeps_its_promises(booted: Booted, case: tuple[str, str]) -> None:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bare guest: busybox, bench, a kernel's self-test modules and a script; no agent.
+
+For checks of the kernel alone, on kernels that the guest image may not even start on.
+"""
+
+import os
+import stat
+from functools import cache
+from pathlib import Path
+
+from harness.config import load
+from harness.image import cpio
+from harness.kernel import Kernel, StageRequest, make_kernels
+from harness.model import Mode
+from harness.paths import CONFIGS, cache_dir
+from harness.proc import run
+from harness.tests.golden import DATA
+from harness.vm.argv import VmRequest
+from harness.vm.session import boot
+
+MODULES = ("test_bpf.ko", "test_execmem.ko")
+SPLAT = r"WARNING:|BUG:|Oops|Call Trace|INFO: task|possible (circular|recursive)|KASAN|kmemleak:"
+"""What a kernel prints when something is wrong with it."""
+
+PRELUDE = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t debugfs debugfs /sys/kernel/debug
+echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
+bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
+page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
+stats() { sed "s/^/STATS $1 /" /sys/kernel/debug/execmem/stats; }
+"""
+EPILOGUE = "echo ALL DONE\npoweroff -f\n"
+
+
+@cache
+def kernel(name: str) -> Kernel:
+    (made,) = _make(name, bench=False)[0]
+    return made
+
+
+@cache
+def bench() -> Path:
+    program = _make("bpf_prog_pack", bench=True)[1]
+    assert program is not None
+    return program
+
+
+def _make(names: str, *, bench: bool) -> tuple[tuple[Kernel, ...], Path | None]:
+    request = StageRequest(
+        variants=load.variants(),
+        configs=CONFIGS,
+        cache=cache_dir(),
+        jobs=os.cpu_count() or 1,
+        kernels=names,
+        source=os.environ.get("KERNEL_SRC"),
+    )
+    made = make_kernels(request, print, bench=bench)
+    return tuple(made.kernels), made.bench.path if made.bench else None
+
+
+def _program(name: str, folder: Path) -> Path:
+    out = folder / name
+    source = DATA / "kernel" / f"{name}.c"
+    run(["gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-pthread", "-o", str(out),
+         str(source)])  # fmt: skip
+    return out
+
+
+def _initramfs(made: Kernel, script: str, path: Path) -> None:
+    modules = [m for name in MODULES for m in (made.modules or Path("/nowhere")).rglob(name)]
+    busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
+    executable = stat.S_IFREG | 0o755
+    entries = [
+        *(cpio.directory(name) for name in ("bin", "dev", "proc", "sys")),
+        cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
+        cpio.Entry(name="bin/bench", mode=executable, source=bench()),
+        cpio.Entry(name="bin/xdp_run", mode=executable, source=_program("xdp_run", path.parent)),
+        *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
+        cpio.regular("init", (PRELUDE + script + EPILOGUE).encode(), 0o755),
+    ]
+    with path.open("wb") as out:
+        cpio.write(entries, out)
+
+
+def console_of(
+    name: str,
+    script: str,
+    folder: Path,
+    *,
+    pti: str = "on",
+    append: tuple[str, ...] = (),
+    kaslr: bool = False,
+    memory_mib: int = 1024,
+    timeout_s: float = 200,
+) -> str:
+    """What variant ``name`` printed while it ran ``script``, which must come to its end."""
+    _initramfs(kernel(name), script, folder / "initrd")
+    vm = VmRequest(
+        kernel=kernel(name).image, initrd=folder / "initrd", mode=Mode.EXACT, smp=1,
+        memory_mib=memory_mib, seed=1, pti=pti, console=folder / "console",
+        channel=folder / "channel", append=append, kaslr=kaslr,
+    )  # fmt: skip
+    ended = boot(vm, timeout_s=timeout_s)
+    console = (folder / "console").read_text(errors="replace")
+    assert "ALL DONE" in console, f"{ended}\n" + "\n".join(console.splitlines()[-40:])
+    return console
+
+
+def tagged(console: str, tag: str) -> list[str]:
+    """The lines that the script printed behind ``tag``, without it."""
+    return [x[len(tag) :] for x in console.splitlines() if x.startswith(tag)]
+
+
+def entry_of(table: list[str], address: int) -> str:
+    """The line of a page-table dump that covers ``address``; empty when none does."""
+    for line in table:
+        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+        if start <= address < end:
+            return line
+    return ""
