@@ -28,11 +28,26 @@ struct counts {
 	uint64_t not_mapped;
 };
 
+/*
+ * A first-level hit that was looked up already. It stands for the lookup, bit for bit,
+ * until a first level is filled or flushed, which makes h->changes differ.
+ */
+struct recall {
+	uint64_t key;		/* page and tag; 0: none */
+	uint64_t changes;
+	struct tlb_touch touch;
+	struct translation found;
+};
+
+#define RECALLS 256		/* direct-mapped by page number */
+
 struct hierarchy {
 	struct tlb l1_4k;
 	struct tlb l1_2m;
 	struct tlb stlb;
 	struct counts counts;
+	uint64_t changes;	/* of the first levels' contents; touches are none */
+	struct recall recalls[RECALLS];
 };
 
 bool hierarchy_init(struct hierarchy *h, const struct profile *profile);

@@ -61,18 +61,24 @@ static unsigned int set_of(const struct tlb *tlb, uint64_t vpn)
 	return vpn & (tlb->sets - 1);
 }
 
-/* Each node on the way to the leaf points away from it. Nodes are numbered from 1. */
-static uint64_t tree_touch(uint64_t bits, unsigned int leaves, unsigned int leaf)
+/*
+ * Each node on the way to the leaf points away from it. Nodes are numbered from 1; bits
+ * of the tree stand from bit @low on.
+ */
+static void tree_touch(struct tlb_touch *touch, unsigned int low, unsigned int leaves,
+		       unsigned int leaf)
 {
 	unsigned int node = 1, half;
 
 	for (half = leaves / 2; half; half /= 2) {
+		uint64_t bit = 1ull << (low + node - 1);
 		unsigned int right = !!(leaf & half);
 
-		bits = right ? bits & ~(1ull << (node - 1)) : bits | 1ull << (node - 1);
+		touch->keep &= ~bit;
+		if (!right)
+			touch->add |= bit;
 		node = 2 * node + right;
 	}
-	return bits;
 }
 
 static unsigned int tree_victim(uint64_t bits, unsigned int leaves)
@@ -95,28 +101,34 @@ static uint64_t tree_of(uint64_t state, unsigned int group)
 	return (state >> (group * GROUP_BITS)) & ((1u << GROUP_BITS) - 1);
 }
 
-static void touch(struct tlb *tlb, unsigned int set, unsigned int way)
+struct tlb_touch tlb_touch_of(struct tlb *tlb, struct tlb_entry *entry)
 {
-	uint64_t *state = &tlb->state[set];
-	unsigned int group;
-	uint64_t tree;
+	unsigned int at = entry - tlb->entries, way = at % tlb->geometry.ways;
+	struct tlb_touch touch = { .word = &tlb->state[at / tlb->geometry.ways], .keep = UINT64_MAX };
+	unsigned int group = way / GROUP;
 
 	switch (tlb->geometry.replacement) {
 	case REPL_LRU:
-		tlb->entries[set * tlb->geometry.ways + way].used = ++tlb->clock;
+		touch.word = &entry->used;
+		touch.clock = &tlb->clock;
 		break;
 	case REPL_TREE_PLRU:
-		*state = tree_touch(*state, tlb->geometry.ways, way);
+		tree_touch(&touch, 0, tlb->geometry.ways, way);
 		break;
 	case REPL_MRU3_PLRU4:
-		group = way / GROUP;
-		tree = tree_touch(tree_of(*state, group), GROUP, way % GROUP);
-		*state &= (1u << (GROUPS * GROUP_BITS)) - 1;
-		*state &= ~(((1ull << GROUP_BITS) - 1) << (group * GROUP_BITS));
-		*state |= tree << (group * GROUP_BITS);
-		*state |= (uint64_t)group << (GROUPS * GROUP_BITS);
+		touch.keep = (1u << (GROUPS * GROUP_BITS)) - 1;
+		touch.add = (uint64_t)group << (GROUPS * GROUP_BITS);
+		tree_touch(&touch, group * GROUP_BITS, GROUP, way % GROUP);
 		break;
 	}
+	return touch;
+}
+
+static void touch(struct tlb *tlb, struct tlb_entry *entry)
+{
+	struct tlb_touch touch = tlb_touch_of(tlb, entry);
+
+	tlb_touch_again(&touch);
 }
 
 static unsigned int victim(const struct tlb *tlb, unsigned int set)
@@ -161,7 +173,7 @@ struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size siz
 	entries = &tlb->entries[set * tlb->geometry.ways];
 	for (way = 0; way < tlb->usable; way++) {
 		if (matches(&entries[way], vpn, size, tag)) {
-			touch(tlb, set, way);
+			touch(tlb, &entries[way]);
 			return &entries[way];
 		}
 	}
@@ -180,7 +192,7 @@ void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag
 	tlb->entries[set * tlb->geometry.ways + way] = (struct tlb_entry){
 		.vpn = vpn, .tag = tag, .size = size, .global = global, .valid = true,
 	};
-	touch(tlb, set, way);
+	touch(tlb, &tlb->entries[set * tlb->geometry.ways + way]);
 }
 
 void tlb_flush_all(struct tlb *tlb)

@@ -65,6 +65,28 @@ void tlb_free(struct tlb *tlb);
 
 /* The entry for the page of @vaddr, now most recently used; NULL on a miss. */
 struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag);
+
+/*
+ * What a hit on one entry does to the replacement state, kept so that the next one need
+ * not look the entry up. It is good for as long as nothing was filled or flushed.
+ */
+struct tlb_touch {
+	uint64_t *word;
+	uint64_t keep;		/* bits of the word that the hit leaves alone */
+	uint64_t add;		/* bits that it sets */
+	uint64_t *clock;	/* REPL_LRU: the word becomes the next time instead */
+};
+
+struct tlb_touch tlb_touch_of(struct tlb *tlb, struct tlb_entry *entry);
+
+static inline void tlb_touch_again(const struct tlb_touch *touch)
+{
+	if (touch->clock)
+		*touch->word = ++*touch->clock;
+	else
+		*touch->word = (*touch->word & touch->keep) | touch->add;
+}
+
 /* Fills the page of @vaddr, over the policy's victim when its set is full. */
 void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global);
 
