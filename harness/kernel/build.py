@@ -205,6 +205,10 @@ def _output_tree(tree: source.WorkTree, text: str) -> str:
     return out
 
 
+def _has_modules(todo: Plan) -> bool:
+    return todo.options.get("CONFIG_MODULES") == "y"
+
+
 def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say) -> None:
     name = todo.request.variant.name
     log = tree.root / f"{name}.log"
@@ -221,8 +225,9 @@ def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say)
         elif not first_error and (" error: " in line or "Error " in line):
             first_error = line.strip()
 
+    targets = ["bzImage", "modules"] if _has_modules(todo) else ["bzImage"]
     try:
-        run(make_argv(todo, tree, out, ["bzImage", "modules"]), log=log, on_line=on_line)
+        run(make_argv(todo, tree, out, targets), log=log, on_line=on_line)
     except CommandError as error:
         why = first_error or str(error).splitlines()[-1]
         raise InfrastructureError(f"kernel {name} does not build: {why}", f"see {log}") from error
@@ -236,7 +241,7 @@ def _collect(
         if name == "kheaders.tar.xz" and not (built / where).is_file():
             continue
         shutil.copyfile(built / where, entry / name)
-    if todo.options.get("CONFIG_MODULES") == "y":
+    if _has_modules(todo):
         run(
             make_argv(
                 todo, tree, out, ["modules_install"],

@@ -20,7 +20,12 @@ from harness.vm.argv import VmRequest
 from harness.vm.session import boot
 
 MODULES = ("test_bpf.ko", "test_execmem.ko")
-SPLAT = r"WARNING:|BUG:|Oops|Call Trace|INFO: task|possible (circular|recursive)|KASAN|kmemleak:"
+PROGRAMS = ("xdp_run", "bpf_churn")
+"""Static programs in the guest, from harness/tests/data/kernel."""
+SPLAT = (
+    r"WARNING:|BUG:|Oops|Call Trace|INFO: task|possible (circular|recursive)|KASAN: "
+    r"|kmemleak: \d+ new"
+)
 """What a kernel prints when something is wrong with it."""
 
 PRELUDE = """\
@@ -34,6 +39,7 @@ echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
 bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
 page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
 stats() { sed "s/^/STATS $1 /" /sys/kernel/debug/execmem/stats; }
+memory() { grep -E '^(DirectMap|Slab)' /proc/meminfo | sed "s/^/MEM $1 /"; }
 """
 EPILOGUE = "echo ALL DONE\npoweroff -f\n"
 
@@ -80,7 +86,10 @@ def _initramfs(made: Kernel, script: str, path: Path) -> None:
         *(cpio.directory(name) for name in ("bin", "dev", "proc", "sys")),
         cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
         cpio.Entry(name="bin/bench", mode=executable, source=bench()),
-        cpio.Entry(name="bin/xdp_run", mode=executable, source=_program("xdp_run", path.parent)),
+        *(
+            cpio.Entry(name=f"bin/{name}", mode=executable, source=_program(name, path.parent))
+            for name in PROGRAMS
+        ),
         *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
         cpio.regular("init", (PRELUDE + script + EPILOGUE).encode(), 0o755),
     ]

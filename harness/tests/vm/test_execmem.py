@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The execmem kernel where things are not as usual: other boots, no modules, no large pages."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,16 @@ echo 9 >min-order; echo -1 >times; echo 100 >probability
 cd /
 insmod /test_execmem.ko small_pages=1 hold=600 threads=2 loops=150
 stats held
+"""
+CHURN = int(os.environ.get("EXECMEM_BENCH_CHURN", "3000"))
+"""Loads and unloads on the checked build; 100000 is an hour's work, not CI's."""
+CHURN_SCRIPT = f"""\
+bpf_churn 4 500; sleep 2
+stats before; memory before; page_table before
+bpf_churn 4 {CHURN}; sleep 5
+stats after; memory after; page_table after
+echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak
+sed 's/^/LEAK /' /sys/kernel/debug/kmemleak
 """
 REACH = range(0xFFFFFFFF80000000, 0xFFFFFFFFFF000000)
 """From where the kernel image is mapped to the end of the module range: 2 GB."""
@@ -145,3 +156,35 @@ def test_small_pages_are_counted_and_given_back(case: Case, console: str) -> Non
     # A dispatcher keeps its page for good, on every build.
     assert int(after["bytes_used"]) - int(before["bytes_used"]) in (0, 4096)
     assert after["large_pages"] == "0"
+
+
+@pytest.fixture(scope="module")
+def churned(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return console_of(
+        "execmem-debug", CHURN_SCRIPT, tmp_path_factory.mktemp("churn"), memory_mib=3072,
+        timeout_s=300 + CHURN / 10,
+    )  # fmt: skip
+
+
+def test_churn_leaves_nothing_wrong(churned: str) -> None:
+    assert re.findall(r"churn: (\d+) loaded, (\d+) failed", churned)[-1] == (str(CHURN), "0")
+    assert [line for line in churned.splitlines() if re.search(SPLAT, line)] == []
+    assert tagged(churned, "LEAK ") == []
+
+
+def test_churn_gives_everything_back(churned: str) -> None:
+    assert tagged(churned, "STATS before ")
+    assert tagged(churned, "STATS before ") == tagged(churned, "STATS after ")
+    for when in ("before", "after"):
+        table = tagged(churned, f"PT {when} ")
+        assert table
+        assert [x for x in table if " RW " in x] == []
+    kib = {
+        when: {key.rstrip(":"): int(value) for key, value, _ in map(str.split, lines)}
+        for when in ("before", "after")
+        if (lines := tagged(churned, f"MEM {when} "))
+    }
+    # The direct map does not heal in 6.1, so a split would stay: 2 MB entries are the same.
+    assert kib["after"]["DirectMap2M"] == kib["before"]["DirectMap2M"]
+    # KASAN keeps freed objects, up to 1/32 of memory.
+    assert kib["after"]["Slab"] - kib["before"]["Slab"] < 3072 * 1024 // 32
