@@ -225,7 +225,7 @@ class KernelIdentity:
 
     name: str  # variant or file name
     image_sha256: str
-    config_sha256: str = ""
+    config_sha256: str = ""  # of the options, without those that the variant's series brings
     series_sha256: str = ""
     base: str = ""  # version of the base source, e.g. "6.1.192"
     base_sha256: str = ""

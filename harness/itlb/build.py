@@ -72,7 +72,7 @@ def build_plugin() -> Plugin:
 def plugin_argv(glib: list[str], out: Path) -> list[str]:
     """The compiler's command line for the plugin."""
     files = [str(path) for path in sorted(SOURCES.glob("*.c")) if path.name != DRIVER]
-    shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
+    shared = ["-fPIC", "-shared", "-fvisibility=hidden", "-flto"]
     return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files]
 
 

@@ -279,7 +279,10 @@ def _result(todo: Plan, record: cache.BuildRecord, *, cached: bool) -> Kernel:
         identity=KernelIdentity(
             name=variant.name,
             image_sha256=record.files["bzImage"],
-            config_sha256=record.files["config"],
+            config_sha256=kconfig.digest(
+                kconfig.parse((entry / "config").read_text().splitlines(), "config"),
+                without=series.symbols(todo.patches),
+            ),
             series_sha256=recipe.digest([p.sha256 for p in todo.patches]),
             base=str(record.facts["base"]),
             base_sha256=todo.source.sha256,

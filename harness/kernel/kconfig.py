@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kconfig fragments: parse, merge, and check what Kconfig made of them."""
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.errors import UserError
@@ -49,6 +50,12 @@ def render(options: Mapping[str, str]) -> str:
         f"# {name} is not set\n" if value == "n" else f"{name}={value}\n"
         for name, value in sorted(options.items())
     )
+
+
+def digest(options: Mapping[str, str], without: Collection[str] = ()) -> str:
+    """SHA-256 of the ``options`` that are set, but those in ``without``."""
+    kept = {n: value for n, value in options.items() if value != "n" and n not in without}
+    return hashlib.sha256(render(kept).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,11 @@ def adopt(chosen: UserKernel) -> Kernel:
         identity=KernelIdentity(
             name=chosen.name,
             image_sha256=image_sha256,
-            config_sha256=source.file_sha256(config_path) if config_path else "",
+            config_sha256=kconfig.digest(
+                kconfig.parse(config_path.read_text().splitlines(), str(config_path))
+            )
+            if config_path
+            else "",
             release=info.release,
         ),
         title=f"{chosen.image.name} {info.release}".strip(),

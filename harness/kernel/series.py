@@ -26,6 +26,15 @@ class Patch:
     files: tuple[str, ...]
 
 
+_NEW_SYMBOL = re.compile(r"^\+(?:menu)?config (\w+)$", re.MULTILINE)
+
+
+def symbols(patches: Sequence[Patch]) -> frozenset[str]:
+    """The Kconfig options (``CONFIG_...``) that ``patches`` bring into the tree."""
+    texts = (patch.path.read_text(encoding="utf-8") for patch in patches)
+    return frozenset(f"CONFIG_{name}" for text in texts for name in _NEW_SYMBOL.findall(text))
+
+
 def parse_series(text: str, where: str) -> tuple[str, ...]:
     """File names listed in a ``series`` file: one a line, ``#`` starts a comment.
 

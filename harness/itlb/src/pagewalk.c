@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The guest's own page tables: 4 and 5 levels, pages of 4 kB, 2 MB and 1 GB. */
-#include <string.h>
-
 #include "plugin.h"
 
 #define CR0_PG (1ull << 31)
@@ -18,29 +16,18 @@
 #define IMAGE_START 0xffffffff80000000ull
 #define IMAGE_END 0xffffffffa0000000ull
 
-uint64_t read_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
-{
-	uint64_t value = 0;
-	int size;
-
-	g_byte_array_set_size(vcpu->buffer, 0);
-	size = qemu_plugin_read_register(handle, vcpu->buffer);
-	if (size > 0)
-		memcpy(&value, vcpu->buffer->data,
-		       size < (int)sizeof(value) ? (size_t)size : sizeof(value));
-	return value;
-}
-
 bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 {
 	struct vcpu *vcpu = context;
-	uint64_t cr4 = read_register(vcpu, vcpu->cr4), entry;
-	uint64_t table = read_register(vcpu, vcpu->cr3) & PTE_ADDRESS;
+	uint64_t cr4, table, entry = 0;
 	int level;
 
-	if (!(read_register(vcpu, vcpu->cr0) & CR0_PG) || !(cr4 & CR4_PAE) ||
-	    !(read_register(vcpu, vcpu->efer) & EFER_LMA))
-		return false;	/* no paging yet, or not the 64-bit kind */
+	if (!(read_register(vcpu, vcpu->cr0) & CR0_PG))
+		return false;	/* no paging yet */
+	cr4 = read_register(vcpu, vcpu->cr4);
+	if (!(cr4 & CR4_PAE) || !(read_register(vcpu, vcpu->efer) & EFER_LMA))
+		return false;	/* not the 64-bit kind */
+	table = read_register(vcpu, vcpu->cr3) & PTE_ADDRESS;
 	for (level = cr4 & CR4_LA57 ? 5 : 4; level; level--) {
 		unsigned int shift = 12 + 9 * (level - 1);
 		uint64_t slot = table + 8 * ((vaddr >> shift) & 511);

@@ -80,10 +80,9 @@ static void on_kernel_page(unsigned int told, void *address)
 static void on_user_block(unsigned int told, void *unused)
 {
 	unsigned int index = smp_vcpu(told);
-	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	(void)unused;
-	enter_page(index, read_register(vcpu, vcpu->rip));
+	enter_page(index, read_rip(index));
 }
 
 /* The second page of a block: the one after the page that the block began in. */
@@ -348,43 +347,6 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	}
 }
 
-static const char *const general_names[16] = {
-	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-};
-
-static void find_registers(struct vcpu *vcpu)
-{
-	GArray *all = qemu_plugin_get_registers();
-	unsigned int i, r;
-
-	for (i = 0; i < all->len; i++) {
-		qemu_plugin_reg_descriptor *d = &g_array_index(all, qemu_plugin_reg_descriptor, i);
-
-		for (r = 0; r < 16; r++)
-			if (!strcmp(d->name, general_names[r]))
-				vcpu->general[r] = d->handle;
-		if (!strcmp(d->name, "cr0"))
-			vcpu->cr0 = d->handle;
-		else if (!strcmp(d->name, "cr3"))
-			vcpu->cr3 = d->handle;
-		else if (!strcmp(d->name, "cr4"))
-			vcpu->cr4 = d->handle;
-		else if (!strcmp(d->name, "efer"))
-			vcpu->efer = d->handle;
-		else if (!strcmp(d->name, "rip"))
-			vcpu->rip = d->handle;
-	}
-	g_array_free(all, TRUE);
-	for (r = 0; r < 16; r++)
-		if (!vcpu->general[r])
-			break;
-	if (r < 16 || !vcpu->cr0 || !vcpu->cr3 || !vcpu->cr4 || !vcpu->efer || !vcpu->rip) {
-		fprintf(stderr, "itlb: this QEMU does not show the registers needed\n");
-		exit(1);
-	}
-}
-
 static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 {
 	struct vcpu *vcpu;
@@ -403,7 +365,7 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 	}
 	asid_init(&vcpu->asid, plugin.options.pcid, plugin.options.isolation);
 	vcpu->buffer = g_byte_array_new();
-	find_registers(vcpu);
+	registers_find(vcpu);
 	vcpu->present = true;
 	drop_page(index);
 }

@@ -46,6 +46,8 @@ struct vcpu {
 	GByteArray *buffer;
 	struct qemu_plugin_register *cr0, *cr3, *cr4, *efer, *rip;
 	struct qemu_plugin_register *general[16];
+	const uint64_t *rip_place;	/* in QEMU's memory; NULL: not known */
+	unsigned int rip_reads, rip_tries;
 	struct tally opened;	/* at the opening of the current window */
 	struct tally windows[MAX_WINDOWS];
 	struct sites sites[MAX_WINDOWS];
@@ -77,6 +79,7 @@ struct plugin {
 	unsigned int window;	/* the one that is open, 0: none */
 	bool seen[MAX_WINDOWS];
 	unsigned int marker_errors;	/* opened twice, closed unopened, out of range */
+	unsigned int register_errors;	/* the two ways to read one did not agree */
 	int api;
 };
 
@@ -93,8 +96,12 @@ struct score *score_of(unsigned int vcpu);
 bool physical_init(const char **way);
 bool physical_read64(struct vcpu *vcpu, uint64_t address, uint64_t *value);
 
-/* pagewalk.c */
+/* registers.c */
+void registers_find(struct vcpu *vcpu);		/* ends QEMU when one is missing */
 uint64_t read_register(struct vcpu *vcpu, struct qemu_plugin_register *handle);
+uint64_t read_rip(unsigned int vcpu);
+
+/* pagewalk.c */
 bool page_walk(void *vcpu, uint64_t vaddr, struct translation *found);
 
 /* window.c */

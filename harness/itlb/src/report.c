@@ -202,9 +202,11 @@ static bool write_report(FILE *f)
 		" {\"name\": \"hits, walks and unmapped fetches add up to lookups\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"sites add up to the totals\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"every window is closed\", \"ok\": %s, \"detail\": \"\"},\n"
+		" {\"name\": \"registers are where they were found\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"markers make sense\", \"ok\": %s, \"detail\": \"%u do not\"}\n]}\n",
 		boolean(checks.lookups_add_up), boolean(checks.sites_add_up),
-		boolean(!plugin.window), boolean(!plugin.marker_errors), plugin.marker_errors);
+		boolean(!plugin.window), boolean(!plugin.register_errors),
+		boolean(!plugin.marker_errors), plugin.marker_errors);
 	return true;
 }
 

@@ -72,3 +72,13 @@ def test_lacking_wants_options_built_in() -> None:
     config["CONFIG_BPF_SYSCALL"] = "n"
     config["CONFIG_SERIAL_8250_CONSOLE"] = "m"
     assert kconfig.lacking(config) == ("CONFIG_SERIAL_8250_CONSOLE", "CONFIG_BPF_SYSCALL")
+
+
+@given(OPTIONS, NAMES, VALUES)
+def test_digest_tells_choices_apart_but_for_those_left_out(
+    options: dict[str, str], name: str, value: str
+) -> None:
+    changed = {**options, name: value}
+    assert kconfig.digest(options, without={name}) == kconfig.digest(changed, without={name})
+    same = options.get(name, "n") == value
+    assert (kconfig.digest(options) == kconfig.digest(changed)) == same

@@ -123,3 +123,9 @@ def test_failure_when_the_file_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     with pytest.raises(InfrastructureError, match="can't find file to patch"):
         series.apply(patch, tmp_path / "tree", "6.1.192")
+
+
+def test_options_that_a_series_brings(tmp_path: Path) -> None:
+    kconfig = PATCH + "+config EXECMEM\n+\tbool\n+menuconfig MORE\n-config GONE\n config OLD\n"
+    write_series(tmp_path, "a.patch\n", a=kconfig)
+    assert series.symbols(series.load(("mine",), tmp_path)) == {"CONFIG_EXECMEM", "CONFIG_MORE"}
