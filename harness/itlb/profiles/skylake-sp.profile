@@ -2,23 +2,61 @@
 # Intel Skylake-SP, one thread a core.
 name = skylake-sp
 
-# CPUID leaf 2 descriptors and Intel's optimisation manual: 128 entries, 8 ways (64 a
-# thread with SMT on). Index and replacement: measured by the TLB;DR tool (2022).
+# TLB;DR (2022) measured on a Skylake-class part: no level includes another.
+second_level = shared
+inclusion = none
+
+# 128 entries, 8 ways: Intel's optimisation manual (248966), Skylake; CPUID leaf 2 says 64
+# (descriptor B5), the share of one of two threads. Index and replacement: TLB;DR.
 l1_4k.entries = 128
 l1_4k.ways = 8
 l1_4k.index = linear
 l1_4k.replacement = tree-plru
+l1_4k.4k = all
 
-# 8 entries, fully associative (the same manual). Replacement: unverified.
+# 8 entries, fully associative: CPUID leaf 2, descriptor 76; the manual. Replacement:
+# unverified. 1 GB pages of code are held as 2 MB pieces here and below: unverified.
 l1_2m.entries = 8
 l1_2m.ways = 8
 l1_2m.index = linear
 l1_2m.replacement = tree-plru
+l1_2m.2m = all
 
-# Shared by code and data, 4 kB and 2 MB: 1536 entries, 12 ways, 128 sets. Index by XOR of
-# two times seven bits, victim (MRU + 1) % 3 with PLRU of four: measured by TLB;DR.
-# The data side's competition is not modelled unless asked for.
+# Shared by code and data, 4 kB and 2 MB: 1536 entries (CPUID leaf 2, descriptor C3, and the
+# manual), 12 ways, 128 sets. Index by XOR of two times seven bits, victim (MRU + 1) % 3 with
+# PLRU of four: measured by TLB;DR.
 stlb.entries = 1536
 stlb.ways = 12
 stlb.index = xor
 stlb.replacement = mru3-plru4
+stlb.4k = all
+stlb.2m = all
+
+# The data side; used only when loads and stores are followed. 64 entries of 4 ways (CPUID
+# leaf 2, descriptor 03), 32 of 4 ways for 2 MB and 4 fully associative for 1 GB (descriptor
+# 63). Index and replacement: unverified.
+data_4k.entries = 64
+data_4k.ways = 4
+data_4k.index = linear
+data_4k.replacement = tree-plru
+data_4k.4k = all
+
+data_2m.entries = 32
+data_2m.ways = 4
+data_2m.index = linear
+data_2m.replacement = tree-plru
+data_2m.2m = all
+
+data_1g.entries = 4
+data_1g.ways = 4
+data_1g.index = linear
+data_1g.replacement = tree-plru
+data_1g.1g = all
+
+# 16 entries of 4 ways for 1 GB beside the shared level (the manual). Whether code may use
+# them is not said; here it does not. Index and replacement: unverified.
+data_stlb.entries = 16
+data_stlb.ways = 4
+data_stlb.index = linear
+data_stlb.replacement = tree-plru
+data_stlb.1g = all

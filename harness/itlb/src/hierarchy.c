@@ -3,25 +3,135 @@
 
 #include <string.h>
 
+static void add_first(struct stream *s, struct tlb *tlb)
+{
+	if (tlb->sets)
+		s->first[s->firsts++] = tlb;
+}
+
+static void add_second(struct stream *s, struct tlb *tlb)
+{
+	if (tlb->sets)
+		s->second[s->seconds++] = tlb;
+}
+
 bool hierarchy_init(struct hierarchy *h, const struct profile *profile)
 {
+	struct stream *data[] = { &h->loads, &h->stores };
+	unsigned int buffer, i;
+
 	memset(h, 0, sizeof(*h));
-	return tlb_init(&h->l1_4k, &profile->l1_4k) && tlb_init(&h->l1_2m, &profile->l1_2m) &&
-	       tlb_init(&h->stlb, &profile->stlb);
+	h->inclusion = profile->inclusion;
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		if (!tlb_init(&h->tlbs[buffer], &profile->buffers[buffer]))
+			return false;
+	h->code.counts = &h->counts;
+	for (buffer = L1_4K; buffer <= L1; buffer++)
+		add_first(&h->code, &h->tlbs[buffer]);
+	add_second(&h->code, &h->tlbs[STLB]);
+	for (i = 0; i < 2; i++) {
+		data[i]->counts = &h->data;
+		if (data[i] == &h->stores && h->tlbs[STORE].sets)
+			add_first(data[i], &h->tlbs[STORE]);
+		else
+			for (buffer = DATA_4K; buffer <= DATA; buffer++)
+				add_first(data[i], &h->tlbs[buffer]);
+		if (profile->second_level == SECOND_SHARED)
+			add_second(data[i], &h->tlbs[STLB]);
+		add_second(data[i], &h->tlbs[DATA_STLB]);
+	}
+	return true;
 }
 
 void hierarchy_free(struct hierarchy *h)
 {
-	tlb_free(&h->l1_4k);
-	tlb_free(&h->l1_2m);
-	tlb_free(&h->stlb);
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_free(&h->tlbs[buffer]);
 }
 
-static void fill_l1(struct hierarchy *h, uint64_t vaddr, uint16_t tag, enum page_size size,
-		    bool global)
+/* The buffer among @tlbs for pages of @size; *held is what it holds of such a page. */
+static struct tlb *place(struct tlb *const *tlbs, unsigned int count, enum page_size size,
+			 enum page_size *held)
 {
-	h->changes++;
-	tlb_fill(size == PAGE_4K ? &h->l1_4k : &h->l1_2m, vaddr, size, tag, global);
+	unsigned int i;
+	int s;
+
+	for (s = size; s >= 0; s--) {
+		for (i = 0; i < count; i++) {
+			if (tlb_holds(tlbs[i], s)) {
+				*held = s;
+				return tlbs[i];
+			}
+		}
+	}
+	return NULL;
+}
+
+static struct tlb_entry *find(struct tlb *const *tlbs, unsigned int count, uint64_t vaddr,
+			      uint16_t tag, unsigned int *which)
+{
+	struct tlb_entry *entry;
+	enum page_size size;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		for (size = PAGE_4K; size < PAGE_SIZES; size++) {
+			entry = tlb_lookup(tlbs[i], vaddr, size, tag);
+			if (entry) {
+				*which = i;
+				return entry;
+			}
+		}
+	}
+	return NULL;
+}
+
+static void drop_first(struct hierarchy *h, const struct tlb_evicted *e)
+{
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		if (buffer != STLB)
+			tlb_drop(&h->tlbs[buffer], e->vaddr, e->size, e->entry.tag,
+				 e->entry.global);
+}
+
+static void fill_second(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+			const struct translation *t)
+{
+	enum page_size held = PAGE_4K;
+	struct tlb *tlb = place(s->second, s->seconds, t->size, &held);
+	struct tlb_evicted evicted;
+
+	if (!tlb)
+		return;
+	evicted = tlb_fill(tlb, vaddr, held, t->size, tag, t->global);
+	if (evicted.valid && h->inclusion == INCLUSION_INCLUSIVE)
+		drop_first(h, &evicted);
+}
+
+static void fill_first(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+		       const struct translation *t)
+{
+	enum page_size held = PAGE_4K, size;
+	struct tlb *tlb = place(s->first, s->firsts, t->size, &held);
+	struct tlb_evicted evicted;
+	unsigned int i;
+
+	/* Another tag's entry may be recalled where this one would now be found first. */
+	if (t->global)
+		for (i = 0; i < s->firsts; i++)
+			for (size = PAGE_4K; size < PAGE_SIZES; size++)
+				if (tlb_has_any(s->first[i], vaddr, size))
+					s->changes++;
+	evicted = tlb_fill(tlb, vaddr, held, t->size, tag, t->global);
+	if (evicted.valid && h->inclusion == INCLUSION_EXCLUSIVE) {
+		struct translation victim = { evicted.entry.page, evicted.entry.global };
+
+		fill_second(h, s, evicted.vaddr, evicted.entry.tag, &victim);
+	}
 }
 
 /* Page and tag in one word, never 0; tags are small. */
@@ -30,86 +140,101 @@ static uint64_t recall_key(uint64_t vaddr, uint16_t tag)
 	return (vaddr & ~0xfffull) | (tag + 1);
 }
 
-enum outcome hierarchy_fetch(struct hierarchy *h, uint64_t vaddr, uint16_t tag, walk_fn walk,
-			     void *context, struct translation *found)
+static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+			    walk_fn walk, void *context, struct translation *found)
 {
-	struct recall *recall = &h->recalls[(vaddr >> 12) % RECALLS];
+	struct recall *recall = &s->recalls[(vaddr >> 12) % RECALLS];
 	bool recalled = tag < 0xfff;
-	enum page_size size, held;
 	struct tlb_entry *entry;
-	struct tlb *tlb;
+	unsigned int which;
 
-	h->counts.lookups++;
-	if (recalled && recall->key == recall_key(vaddr, tag) && recall->changes == h->changes) {
-		h->counts.l1_hits++;
-		*found = recall->found;
+	s->counts->lookups++;
+	if (recalled && recall->key == recall_key(vaddr, tag) &&
+	    recall->changes == s->changes && *recall->held == recall->was &&
+	    tlb_entry_matches(recall->tlb, recall->entry, tag)) {
+		s->counts->l1_hits++;
+		*found = (struct translation){ recall->entry->page, recall->entry->global };
 		tlb_touch_again(&recall->touch);
 		return OUT_L1_HIT;
 	}
-	tlb = &h->l1_4k;
-	entry = tlb_lookup(tlb, vaddr, PAGE_4K, tag);
-	if (!entry) {
-		tlb = &h->l1_2m;
-		entry = tlb_lookup(tlb, vaddr, PAGE_2M, tag);
-	}
+	entry = find(s->first, s->firsts, vaddr, tag, &which);
 	if (entry) {
-		h->counts.l1_hits++;
-		*found = (struct translation){ .size = entry->size, .global = entry->global };
+		struct tlb *tlb = s->first[which];
+
+		s->counts->l1_hits++;
+		*found = (struct translation){ entry->page, entry->global };
 		if (recalled)
 			*recall = (struct recall){
-				.key = recall_key(vaddr, tag), .changes = h->changes,
-				.touch = tlb_touch_of(tlb, entry), .found = *found,
+				.key = recall_key(vaddr, tag), .changes = s->changes,
+				.tlb = tlb, .entry = entry,
+				.held = &tlb->keys[entry - tlb->entries],
+				.was = tlb->keys[entry - tlb->entries],
+				.touch = tlb_touch_of(tlb, entry),
 			};
 		return OUT_L1_HIT;
 	}
-	for (size = PAGE_4K; size <= PAGE_2M; size++) {
-		entry = tlb_lookup(&h->stlb, vaddr, size, tag);
-		if (!entry)
-			continue;
-		h->counts.stlb_hits++;
-		*found = (struct translation){ .size = size, .global = entry->global };
-		fill_l1(h, vaddr, tag, size, entry->global);
+	entry = find(s->second, s->seconds, vaddr, tag, &which);
+	if (entry) {
+		struct tlb *tlb = s->second[which];
+
+		s->counts->stlb_hits++;
+		*found = (struct translation){ entry->page, entry->global };
+		if (h->inclusion == INCLUSION_EXCLUSIVE)
+			tlb->keys[entry - tlb->entries] = 0;
+		fill_first(h, s, vaddr, tag, found);
 		return OUT_STLB_HIT;
 	}
 	if (!walk(context, vaddr, found)) {
-		h->counts.not_mapped++;
+		s->counts->not_mapped++;
 		return OUT_NOT_MAPPED;
 	}
-	h->counts.walks[found->size]++;
-	held = found->size == PAGE_4K ? PAGE_4K : PAGE_2M;
-	tlb_fill(&h->stlb, vaddr, held, tag, found->global);
-	fill_l1(h, vaddr, tag, held, found->global);
+	s->counts->walks[found->size]++;
+	if (h->inclusion != INCLUSION_EXCLUSIVE)
+		fill_second(h, s, vaddr, tag, found);
+	fill_first(h, s, vaddr, tag, found);
 	return OUT_WALK;
+}
+
+enum outcome hierarchy_fetch(struct hierarchy *h, uint64_t vaddr, uint16_t tag, walk_fn walk,
+			     void *context, struct translation *found)
+{
+	return look_up(h, &h->code, vaddr, tag, walk, context, found);
+}
+
+enum outcome hierarchy_data(struct hierarchy *h, uint64_t vaddr, uint16_t tag, bool store,
+			    walk_fn walk, void *context, struct translation *found)
+{
+	return look_up(h, store ? &h->stores : &h->loads, vaddr, tag, walk, context, found);
 }
 
 void hierarchy_flush_all(struct hierarchy *h)
 {
-	h->changes++;
-	tlb_flush_all(&h->l1_4k);
-	tlb_flush_all(&h->l1_2m);
-	tlb_flush_all(&h->stlb);
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_flush_all(&h->tlbs[buffer]);
 }
 
 void hierarchy_flush_tag(struct hierarchy *h, uint16_t tag)
 {
-	h->changes++;
-	tlb_flush_tag(&h->l1_4k, tag);
-	tlb_flush_tag(&h->l1_2m, tag);
-	tlb_flush_tag(&h->stlb, tag);
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_flush_tag(&h->tlbs[buffer], tag);
 }
 
 void hierarchy_flush_nonglobal(struct hierarchy *h)
 {
-	h->changes++;
-	tlb_flush_nonglobal(&h->l1_4k);
-	tlb_flush_nonglobal(&h->l1_2m);
-	tlb_flush_nonglobal(&h->stlb);
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_flush_nonglobal(&h->tlbs[buffer]);
 }
 
 void hierarchy_flush_page(struct hierarchy *h, uint64_t vaddr, uint16_t tag)
 {
-	h->changes++;
-	tlb_flush_page(&h->l1_4k, vaddr, tag);
-	tlb_flush_page(&h->l1_2m, vaddr, tag);
-	tlb_flush_page(&h->stlb, vaddr, tag);
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_flush_page(&h->tlbs[buffer], vaddr, tag);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The instruction side of one logical CPU: a first level for 4 kB pages, one for large
- * pages, and a second level behind both. Not inclusive: an STLB hit refills the first
- * level; hits and evictions there do not touch the STLB.
+ * The TLBs of one logical CPU: first levels for code, optionally for loads and stores, and
+ * a second level behind them, as the profile says.
+ *
+ * A second-level hit refills the first level; hits and evictions in the first level do not
+ * touch the second, unless the profile makes it inclusive or exclusive. A translation that
+ * a level has no entries for is held there as the piece of the largest smaller size that
+ * it has; the level before it still gets the page as it is.
  */
 #ifndef EMB_HIERARCHY_H
 #define EMB_HIERARCHY_H
@@ -13,7 +17,7 @@
 enum outcome { OUT_L1_HIT, OUT_STLB_HIT, OUT_WALK, OUT_NOT_MAPPED };
 
 struct translation {
-	enum page_size size;
+	enum page_size size;	/* in the page tables */
 	bool global;
 };
 
@@ -21,7 +25,7 @@ struct translation {
 typedef bool (*walk_fn)(void *context, uint64_t vaddr, struct translation *found);
 
 struct counts {
-	uint64_t lookups;	/* the instruction stream entered another 4 kB page */
+	uint64_t lookups;	/* the stream entered another 4 kB page */
 	uint64_t l1_hits;
 	uint64_t stlb_hits;
 	uint64_t walks[PAGE_SIZES];
@@ -29,25 +33,40 @@ struct counts {
 };
 
 /*
- * A first-level hit that was looked up already. It stands for the lookup, bit for bit,
- * until a first level is filled or flushed, which makes h->changes differ.
+ * A first-level entry that a page was found in. It stands for the lookup, bit for bit, for
+ * as long as that entry holds the page and no other entry may be found before it, which
+ * makes stream->changes differ.
  */
 struct recall {
 	uint64_t key;		/* page and tag; 0: none */
 	uint64_t changes;
+	const struct tlb *tlb;
+	struct tlb_entry *entry;
+	const uint64_t *held;	/* the entry's key in its buffer, and what it was */
+	uint64_t was;
 	struct tlb_touch touch;
-	struct translation found;
 };
 
 #define RECALLS 256		/* direct-mapped by page number */
+#define FIRSTS 4
+#define SECONDS 2
+
+/* Fetches, loads or stores: the buffers that they look in, in order. */
+struct stream {
+	struct tlb *first[FIRSTS];
+	struct tlb *second[SECONDS];
+	unsigned int firsts, seconds;
+	struct counts *counts;
+	uint64_t changes;
+	struct recall recalls[RECALLS];
+};
 
 struct hierarchy {
-	struct tlb l1_4k;
-	struct tlb l1_2m;
-	struct tlb stlb;
-	struct counts counts;
-	uint64_t changes;	/* of the first levels' contents; touches are none */
-	struct recall recalls[RECALLS];
+	struct tlb tlbs[BUFFERS];
+	enum inclusion inclusion;
+	struct counts counts;	/* of instruction fetches */
+	struct counts data;	/* of loads and stores */
+	struct stream code, loads, stores;
 };
 
 bool hierarchy_init(struct hierarchy *h, const struct profile *profile);
@@ -55,11 +74,17 @@ void hierarchy_free(struct hierarchy *h);
 
 /*
  * One fetch from the page of @vaddr with @tag; @found is the translation used (undefined
- * for OUT_NOT_MAPPED). A 1 GB translation is held as 2 MB pieces, since none of the
- * modelled first levels has 1 GB entries for instructions.
+ * for OUT_NOT_MAPPED).
  */
 enum outcome hierarchy_fetch(struct hierarchy *h, uint64_t vaddr, uint16_t tag, walk_fn walk,
 			     void *context, struct translation *found);
+
+/*
+ * One load, or with @store one store, as above. Only for a profile for which
+ * profile_data_competes() holds.
+ */
+enum outcome hierarchy_data(struct hierarchy *h, uint64_t vaddr, uint16_t tag, bool store,
+			    walk_fn walk, void *context, struct translation *found);
 
 void hierarchy_flush_all(struct hierarchy *h);
 void hierarchy_flush_tag(struct hierarchy *h, uint16_t tag);

@@ -1,17 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A CPU's instruction TLBs as a file of `key = value` lines; `#` begins a comment. */
+/* A CPU's TLBs as a file of `key = value` lines; `#` begins a comment. */
 #ifndef EMB_PROFILE_H
 #define EMB_PROFILE_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "tlb.h"
 
+/*
+ * What a core may have. Instruction fetches look in the L1s and then in the second level;
+ * loads look in the data buffers, then in the second level where it is shared, then in the
+ * data side's own second level; stores in the store buffer where there is one.
+ */
+enum buffer {
+	L1_4K, L1_2M, L1_1G, L1, STLB,
+	DATA_4K, DATA_2M, DATA_1G, DATA, STORE, DATA_STLB,
+	BUFFERS
+};
+
+enum second_level {
+	SECOND_SHARED,		/* holds translations of code and data */
+	SECOND_CODE,		/* of code only: the data side cannot disturb it */
+};
+
+enum inclusion {
+	INCLUSION_NONE,		/* a walk fills both levels; they evict on their own */
+	INCLUSION_INCLUSIVE,	/* what the second level evicts leaves the first too */
+	INCLUSION_EXCLUSIVE,	/* a walk fills the first level, whose victims fill the second */
+};
+
 struct profile {
 	char name[64];
-	struct tlb_geometry l1_4k;
-	struct tlb_geometry l1_2m;
-	struct tlb_geometry stlb;
+	enum second_level second_level;
+	enum inclusion inclusion;
+	struct tlb_geometry buffers[BUFFERS];
 };
 
 /*
@@ -22,7 +45,13 @@ bool profile_parse(const char *text, const char *path, struct profile *profile, 
 		   size_t error_size);
 bool profile_load(const char *path, struct profile *profile, char *error, size_t error_size);
 
-const char *index_name(enum index_fn index);
-const char *replacement_name(enum replacement replacement);
+/* Why the profile as a whole is not a CPU, or NULL when it is. */
+const char *profile_error(const struct profile *profile);
+/* Leaves @ways ways of the STLB out, for data to have. NULL, or why that cannot be. */
+const char *profile_reserve(struct profile *profile, unsigned int ways);
+/* Whether loads and stores can change what instruction fetches find. */
+bool profile_data_competes(const struct profile *profile);
+/* The members of a JSON object: "name", the policies, and each buffer that there is. */
+void profile_write_json(FILE *f, const struct profile *profile);
 
 #endif

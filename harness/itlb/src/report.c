@@ -20,24 +20,12 @@ static const char *boolean(bool value)
 	return value ? "true" : "false";
 }
 
-static void write_geometry(FILE *f, const char *name, const struct tlb_geometry *g)
-{
-	fprintf(f, "\"%s\": {\"entries\": %u, \"ways\": %u, \"index\": \"%s\", \"replacement\": \"%s\"}",
-		name, g->entries, g->ways, index_name(g->index),
-		replacement_name(g->replacement));
-}
-
 static void write_head(FILE *f)
 {
 	const struct options *o = &plugin.options;
 
-	fprintf(f, "{\"schema\": %d,\n\"profile\": {\"name\": \"%s\", ", SCHEMA,
-		plugin.profile.name);
-	write_geometry(f, "l1_4k", &plugin.profile.l1_4k);
-	fputs(", ", f);
-	write_geometry(f, "l1_2m", &plugin.profile.l1_2m);
-	fputs(", ", f);
-	write_geometry(f, "stlb", &plugin.profile.stlb);
+	fprintf(f, "{\"schema\": %d,\n\"profile\": {", SCHEMA);
+	profile_write_json(f, &plugin.profile);
 	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"data_side\": false, \"pti\": \"%s\"},\n",
 		o->pcid == ASID_TAGGED ? "tagged" : "flush",
 		o->kernel_image == IMAGE_PCID ? "pcid" : "tables", o->isolation ? "on" : "off");

@@ -13,8 +13,36 @@ static bool power_of_two(unsigned int n)
 	return n && !(n & (n - 1));
 }
 
+static const char *placement_error(const struct tlb_geometry *g, const struct placement *p)
+{
+	unsigned int ways = g->ways - g->reserved;
+
+	if (!p->ways || p->first >= g->ways || p->span > g->ways - p->first)
+		return "a page size is given ways that there are not";
+	if (p->span % p->ways || !power_of_two(p->span / p->ways))
+		return "the ways of a page size do not split into a power of two of groups";
+	if (p->first >= ways)
+		return "no way is left for a page size";
+	if (g->reserved && p->ways != p->span)
+		return "ways cannot be reserved where a page size has groups of them";
+	if (g->replacement == REPL_LRU)
+		return NULL;
+	if (p->span > ways - p->first)
+		ways -= p->first;
+	else
+		ways = p->ways;
+	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(ways) || p->first % ways))
+		return "tree-plru needs the ways of a page size to be a whole branch of the tree";
+	if (g->replacement == REPL_MRU3_PLRU4 && ways != g->ways - g->reserved)
+		return "mru3-plru4 needs every page size in all ways";
+	return NULL;
+}
+
 const char *tlb_geometry_error(const struct tlb_geometry *g)
 {
+	unsigned int size, left;
+	const char *error;
+
 	if (!g->entries)
 		return NULL;
 	if (!g->ways || g->entries % g->ways)
@@ -22,43 +50,87 @@ const char *tlb_geometry_error(const struct tlb_geometry *g)
 	if (!power_of_two(g->entries / g->ways))
 		return "the number of sets (entries / ways) is not a power of two";
 	if (g->reserved >= g->ways)
-		return "no way is left for instructions";
-	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(g->ways) || g->ways > 64))
+		return "no way is left";
+	left = g->ways - g->reserved;
+	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(left) || left > 64))
 		return "tree-plru needs a power of two of ways, at most 64";
-	if (g->replacement == REPL_MRU3_PLRU4 && g->ways != GROUP * GROUPS)
-		return "mru3-plru4 needs 12 ways";
-	if (g->reserved && g->replacement != REPL_LRU)
-		return "reserved ways need lru";
+	if (g->replacement == REPL_MRU3_PLRU4 && (g->ways != GROUP * GROUPS || left % GROUP))
+		return "mru3-plru4 needs 12 ways, and reserves four at a time";
+	for (size = 0; size < PAGE_SIZES; size++) {
+		error = g->pages[size].span ? placement_error(g, &g->pages[size]) : NULL;
+		if (error)
+			return error;
+	}
+	if (!g->pages[PAGE_4K].span && !g->pages[PAGE_2M].span && !g->pages[PAGE_1G].span)
+		return "it holds no page size (give it 4k, 2m or 1g = all)";
 	return NULL;
+}
+
+static unsigned int log2_of(unsigned int power)
+{
+	return 31 - __builtin_clz(power);
 }
 
 bool tlb_init(struct tlb *tlb, const struct tlb_geometry *g)
 {
+	unsigned int size;
+
 	memset(tlb, 0, sizeof(*tlb));
 	tlb->geometry = *g;
 	if (!g->entries)
 		return true;
 	tlb->sets = g->entries / g->ways;
-	tlb->usable = g->ways - g->reserved;
-	while ((1u << tlb->set_bits) < tlb->sets)
-		tlb->set_bits++;
-	tlb->entries = calloc(g->entries, sizeof(*tlb->entries));
+	tlb->ways = g->ways - g->reserved;
+	tlb->set_bits = log2_of(tlb->sets);
+	for (size = 0; size < PAGE_SIZES; size++) {
+		struct placement *p = &tlb->geometry.pages[size];
+
+		if (!p->span)
+			continue;
+		if (p->span > tlb->ways - p->first)
+			p->span = p->ways = tlb->ways - p->first;
+		tlb->group_bits[size] = log2_of(p->span / p->ways);
+	}
+	tlb->keys = calloc(tlb->sets * tlb->ways, sizeof(*tlb->keys));
+	tlb->entries = calloc(tlb->sets * tlb->ways, sizeof(*tlb->entries));
 	tlb->state = calloc(tlb->sets, sizeof(*tlb->state));
-	return tlb->entries && tlb->state;
+	return tlb->keys && tlb->entries && tlb->state;
 }
 
 void tlb_free(struct tlb *tlb)
 {
+	free(tlb->keys);
 	free(tlb->entries);
 	free(tlb->state);
 	memset(tlb, 0, sizeof(*tlb));
 }
 
-static unsigned int set_of(const struct tlb *tlb, uint64_t vpn)
+static uint64_t key_of(uint64_t vpn, enum page_size size)
 {
+	return vpn << 3 | size << 1 | 1;
+}
+
+/* The ways that one page may be in. */
+struct range {
+	unsigned int set;
+	unsigned int from;	/* places in keys[] and entries[] */
+	unsigned int to;
+};
+
+static inline struct range range_of(const struct tlb *tlb, uint64_t vpn, enum page_size size)
+{
+	const struct placement *p = &tlb->geometry.pages[size];
+	unsigned int groups = tlb->group_bits[size], group = 0;
+	struct range r;
+
 	if (tlb->geometry.index == INDEX_XOR)
-		vpn ^= vpn >> tlb->set_bits;
-	return vpn & (tlb->sets - 1);
+		vpn ^= vpn >> (tlb->set_bits + groups);
+	r.set = vpn & (tlb->sets - 1);
+	if (groups)
+		group = (vpn >> tlb->set_bits) & ((1u << groups) - 1);
+	r.from = r.set * tlb->ways + p->first + group * p->ways;
+	r.to = r.from + p->ways;
+	return r;
 }
 
 /*
@@ -81,10 +153,8 @@ static void tree_touch(struct tlb_touch *touch, unsigned int low, unsigned int l
 	}
 }
 
-static unsigned int tree_victim(uint64_t bits, unsigned int leaves)
+static unsigned int tree_victim(uint64_t bits, unsigned int leaves, unsigned int node)
 {
-	unsigned int node = 1;
-
 	while (node < leaves)
 		node = 2 * node + ((bits >> (node - 1)) & 1);
 	return node - leaves;
@@ -103,8 +173,8 @@ static uint64_t tree_of(uint64_t state, unsigned int group)
 
 struct tlb_touch tlb_touch_of(struct tlb *tlb, struct tlb_entry *entry)
 {
-	unsigned int at = entry - tlb->entries, way = at % tlb->geometry.ways;
-	struct tlb_touch touch = { .word = &tlb->state[at / tlb->geometry.ways], .keep = UINT64_MAX };
+	unsigned int at = entry - tlb->entries, way = at % tlb->ways;
+	struct tlb_touch touch = { .word = &tlb->state[at / tlb->ways], .keep = UINT64_MAX };
 	unsigned int group = way / GROUP;
 
 	switch (tlb->geometry.replacement) {
@@ -113,7 +183,7 @@ struct tlb_touch tlb_touch_of(struct tlb *tlb, struct tlb_entry *entry)
 		touch.clock = &tlb->clock;
 		break;
 	case REPL_TREE_PLRU:
-		tree_touch(&touch, 0, tlb->geometry.ways, way);
+		tree_touch(&touch, 0, tlb->ways, way);
 		break;
 	case REPL_MRU3_PLRU4:
 		touch.keep = (1u << (GROUPS * GROUP_BITS)) - 1;
@@ -131,110 +201,148 @@ static void touch(struct tlb *tlb, struct tlb_entry *entry)
 	tlb_touch_again(&touch);
 }
 
-static unsigned int victim(const struct tlb *tlb, unsigned int set)
+static bool is_free(const struct tlb *tlb, unsigned int at)
 {
-	const struct tlb_entry *entries = &tlb->entries[set * tlb->geometry.ways];
-	uint64_t state = tlb->state[set];
-	unsigned int way, oldest = 0, group;
+	return !tlb->keys[at] || !tlb_is_live(tlb, &tlb->entries[at]);
+}
 
-	for (way = 0; way < tlb->usable; way++)
-		if (!entries[way].valid)
-			return way;
+static unsigned int victim(const struct tlb *tlb, const struct range *r)
+{
+	unsigned int base = r->set * tlb->ways, at, oldest = r->from, group;
+	uint64_t state = tlb->state[r->set];
+
+	for (at = r->from; at < r->to; at++)
+		if (is_free(tlb, at))
+			return at;
 	switch (tlb->geometry.replacement) {
-	case REPL_TREE_PLRU:
-		return tree_victim(state, tlb->geometry.ways);
+	case REPL_TREE_PLRU:	/* from the node whose leaves these ways are */
+		return base + tree_victim(state, tlb->ways,
+					  (tlb->ways + r->from - base) / (r->to - r->from));
 	case REPL_MRU3_PLRU4:
-		group = (group_of(state) + 1) % GROUPS;
-		return group * GROUP + tree_victim(tree_of(state, group), GROUP);
+		group = (group_of(state) + 1) % (tlb->ways / GROUP);
+		return base + group * GROUP + tree_victim(tree_of(state, group), GROUP, 1);
 	case REPL_LRU:
 		break;
 	}
-	for (way = 1; way < tlb->usable; way++)
-		if (entries[way].used < entries[oldest].used)
-			oldest = way;
+	for (at = r->from + 1; at < r->to; at++)
+		if (tlb->entries[at].used < tlb->entries[oldest].used)
+			oldest = at;
 	return oldest;
-}
-
-static bool matches(const struct tlb_entry *entry, uint64_t vpn, enum page_size size, uint16_t tag)
-{
-	return entry->valid && entry->vpn == vpn && entry->size == size &&
-	       (entry->global || entry->tag == tag);
 }
 
 struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag)
 {
-	uint64_t vpn = vaddr >> page_shift(size);
-	struct tlb_entry *entries;
-	unsigned int set, way;
+	uint64_t vpn = vaddr >> page_shift(size), key = key_of(vpn, size);
+	struct range r;
+	unsigned int at;
 
-	if (!tlb->sets)
+	if (!tlb->seen[size])
 		return NULL;
-	set = set_of(tlb, vpn);
-	entries = &tlb->entries[set * tlb->geometry.ways];
-	for (way = 0; way < tlb->usable; way++) {
-		if (matches(&entries[way], vpn, size, tag)) {
-			touch(tlb, &entries[way]);
-			return &entries[way];
+	r = range_of(tlb, vpn, size);
+	for (at = r.from; at < r.to; at++) {
+		if (tlb->keys[at] == key && tlb_entry_matches(tlb, &tlb->entries[at], tag)) {
+			touch(tlb, &tlb->entries[at]);
+			return &tlb->entries[at];
 		}
 	}
 	return NULL;
 }
 
-void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global)
+bool tlb_has_any(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
+{
+	uint64_t vpn = vaddr >> page_shift(size), key = key_of(vpn, size);
+	struct range r;
+	unsigned int at;
+
+	if (!tlb->seen[size])
+		return false;
+	r = range_of(tlb, vpn, size);
+	for (at = r.from; at < r.to; at++)
+		if (tlb->keys[at] == key && tlb_is_live(tlb, &tlb->entries[at]))
+			return true;
+	return false;
+}
+
+struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size,
+			    enum page_size page, uint16_t tag, bool global)
 {
 	uint64_t vpn = vaddr >> page_shift(size);
-	unsigned int set, way;
+	struct range r = range_of(tlb, vpn, size);
+	unsigned int at = victim(tlb, &r);
+	struct tlb_evicted evicted = { .valid = !is_free(tlb, at) };
 
-	if (!tlb->sets)
-		return;
-	set = set_of(tlb, vpn);
-	way = victim(tlb, set);
-	tlb->entries[set * tlb->geometry.ways + way] = (struct tlb_entry){
-		.vpn = vpn, .tag = tag, .size = size, .global = global, .valid = true,
+	if (evicted.valid) {
+		evicted.size = (tlb->keys[at] >> 1) & 3;
+		evicted.vaddr = (tlb->keys[at] >> 3) << page_shift(evicted.size);
+		evicted.entry = tlb->entries[at];
+	}
+	tlb->seen[size] = true;
+	tlb->keys[at] = key_of(vpn, size);
+	tlb->entries[at] = (struct tlb_entry){
+		.filled = tlb->flushes, .tag = tag, .page = page, .global = global,
 	};
-	touch(tlb, &tlb->entries[set * tlb->geometry.ways + way]);
-}
-
-void tlb_flush_all(struct tlb *tlb)
-{
-	unsigned int i;
-
-	for (i = 0; i < tlb->geometry.entries; i++)
-		tlb->entries[i].valid = false;
-}
-
-void tlb_flush_tag(struct tlb *tlb, uint16_t tag)
-{
-	unsigned int i;
-
-	for (i = 0; i < tlb->geometry.entries; i++)
-		if (!tlb->entries[i].global && tlb->entries[i].tag == tag)
-			tlb->entries[i].valid = false;
+	touch(tlb, &tlb->entries[at]);
+	return evicted;
 }
 
 void tlb_flush_nonglobal(struct tlb *tlb)
 {
 	unsigned int i;
 
-	for (i = 0; i < tlb->geometry.entries; i++)
-		if (!tlb->entries[i].global)
-			tlb->entries[i].valid = false;
+	tlb->flushes++;
+	for (i = 0; i <= TLB_TAGS; i++)
+		tlb->since[i] = tlb->flushes;
+}
+
+void tlb_flush_all(struct tlb *tlb)
+{
+	tlb_flush_nonglobal(tlb);
+	tlb->global_since = tlb->flushes;
+}
+
+void tlb_flush_tag(struct tlb *tlb, uint16_t tag)
+{
+	unsigned int i;
+
+	if (tag < TLB_TAGS) {
+		tlb->since[tag] = ++tlb->flushes;
+		return;
+	}
+	for (i = 0; i < tlb->sets * tlb->ways; i++)
+		if (!tlb->entries[i].global && tlb->entries[i].tag == tag)
+			tlb->keys[i] = 0;
 }
 
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
 {
-	struct tlb_entry *entries;
 	enum page_size size;
-	unsigned int way;
-	uint64_t vpn;
 
-	if (!tlb->sets)
-		return;
 	for (size = PAGE_4K; size < PAGE_SIZES; size++) {
-		vpn = vaddr >> page_shift(size);
-		entries = &tlb->entries[set_of(tlb, vpn) * tlb->geometry.ways];
-		for (way = 0; way < tlb->usable; way++)
-			if (matches(&entries[way], vpn, size, tag))
-				entries[way].valid = false;
+		uint64_t vpn = vaddr >> page_shift(size);
+		struct range r;
+		unsigned int at;
+
+		if (!tlb->seen[size])
+			continue;
+		r = range_of(tlb, vpn, size);
+		for (at = r.from; at < r.to; at++)
+			if (tlb->keys[at] == key_of(vpn, size) &&
+			    (tlb->entries[at].global || tlb->entries[at].tag == tag))
+				tlb->keys[at] = 0;
 	}
+}
+
+void tlb_drop(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global)
+{
+	uint64_t vpn = vaddr >> page_shift(size);
+	struct range r;
+	unsigned int at;
+
+	if (!tlb->seen[size])
+		return;
+	r = range_of(tlb, vpn, size);
+	for (at = r.from; at < r.to; at++)
+		if (tlb->keys[at] == key_of(vpn, size) && tlb->entries[at].global == global &&
+		    (global || tlb->entries[at].tag == tag))
+			tlb->keys[at] = 0;
 }

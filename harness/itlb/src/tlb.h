@@ -3,8 +3,10 @@
  * One translation buffer: sets, ways, an index function and a replacement policy.
  *
  * Entries are kept by virtual page number and page size; a global entry matches any tag,
- * any other only its own. Free ways are filled first, lowest first; after that the policy
- * chooses the victim.
+ * any other only its own. Each page size may be confined to some of the ways, and those
+ * may be split into groups that bits of the page number above the set choose from. Free
+ * ways are filled first, lowest first; after that the policy chooses the victim among the
+ * ways that the page may use.
  */
 #ifndef EMB_TLB_H
 #define EMB_TLB_H
@@ -30,29 +32,44 @@ enum replacement {
 	REPL_MRU3_PLRU4,	/* 12 ways: group after the most recent one, tree-PLRU of 4 in it */
 };
 
+/* The ways that pages of one size may use: @span of them from @first on, in groups of @ways. */
+struct placement {
+	unsigned int first;
+	unsigned int span;	/* 0: pages of this size are not held */
+	unsigned int ways;
+};
+
 struct tlb_geometry {
 	unsigned int entries;	/* 0: there is no such buffer */
 	unsigned int ways;
 	enum index_fn index;
 	enum replacement replacement;
-	unsigned int reserved;	/* ways of each set that instructions may not use */
+	unsigned int reserved;	/* ways of each set, the last ones, that are left out */
+	struct placement pages[PAGE_SIZES];
 };
 
 struct tlb_entry {
-	uint64_t vpn;
 	uint64_t used;		/* REPL_LRU: time of the last use */
+	uint64_t filled;	/* time of the fill, in flushes */
 	uint16_t tag;
-	uint8_t size;
+	uint8_t page;		/* size in the page tables; the entry may hold a piece of it */
 	bool global;
-	bool valid;
 };
+
+#define TLB_TAGS 16		/* tags below this are flushed at once, others by a search */
 
 struct tlb {
 	struct tlb_geometry geometry;
 	unsigned int sets;
-	unsigned int usable;	/* ways - reserved */
+	unsigned int ways;	/* without the reserved ones */
 	unsigned int set_bits;
+	unsigned int group_bits[PAGE_SIZES];
+	bool seen[PAGE_SIZES];	/* an entry of this size was ever filled */
 	uint64_t clock;
+	uint64_t flushes;
+	uint64_t global_since;	/* entries filled earlier than this many flushes are gone */
+	uint64_t since[TLB_TAGS + 1];	/* the same for those that are not global, by tag */
+	uint64_t *keys;		/* page number and size, 0: free; beside the entries, for speed */
 	struct tlb_entry *entries;
 	uint64_t *state;	/* per set: bits of the replacement policy */
 };
@@ -63,12 +80,33 @@ const char *tlb_geometry_error(const struct tlb_geometry *geometry);
 bool tlb_init(struct tlb *tlb, const struct tlb_geometry *geometry);
 void tlb_free(struct tlb *tlb);
 
+static inline bool tlb_holds(const struct tlb *tlb, enum page_size size)
+{
+	return tlb->sets && tlb->geometry.pages[size].span;
+}
+
 /* The entry for the page of @vaddr, now most recently used; NULL on a miss. */
 struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag);
+/* Whether there is an entry for the page with any tag. Nothing is touched. */
+bool tlb_has_any(const struct tlb *tlb, uint64_t vaddr, enum page_size size);
+
+/* An entry filled and not flushed since. */
+static inline bool tlb_is_live(const struct tlb *tlb, const struct tlb_entry *entry)
+{
+	if (entry->global)
+		return entry->filled >= tlb->global_since;
+	return entry->filled >= tlb->since[entry->tag < TLB_TAGS ? entry->tag : TLB_TAGS];
+}
+
+static inline bool tlb_entry_matches(const struct tlb *tlb, const struct tlb_entry *entry,
+				     uint16_t tag)
+{
+	return (entry->global || entry->tag == tag) && tlb_is_live(tlb, entry);
+}
 
 /*
  * What a hit on one entry does to the replacement state, kept so that the next one need
- * not look the entry up. It is good for as long as nothing was filled or flushed.
+ * not work it out. It is the same for as long as the buffer lives.
  */
 struct tlb_touch {
 	uint64_t *word;
@@ -87,13 +125,30 @@ static inline void tlb_touch_again(const struct tlb_touch *touch)
 		*touch->word = (*touch->word & touch->keep) | touch->add;
 }
 
-/* Fills the page of @vaddr, over the policy's victim when its set is full. */
-void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global);
+/* What a fill pushed out. */
+struct tlb_evicted {
+	bool valid;
+	uint64_t vaddr;		/* start of the page */
+	enum page_size size;
+	struct tlb_entry entry;
+};
+
+/*
+ * Fills the page of @vaddr, which is one of @size (or a piece of one of @page), over the
+ * policy's victim when its ways are taken. The buffer holds @size.
+ */
+struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size,
+			    enum page_size page, uint16_t tag, bool global);
 
 void tlb_flush_all(struct tlb *tlb);
 void tlb_flush_tag(struct tlb *tlb, uint16_t tag);	/* its entries that are not global */
 void tlb_flush_nonglobal(struct tlb *tlb);
-/* The page of @vaddr in every size: @tag's entry and any global one. */
+/*
+ * The page of @vaddr in every size: @tag's entry and any global one. Of a larger page that
+ * is held in pieces, the piece with @vaddr.
+ */
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag);
+/* One entry with exactly this tag and global bit. */
+void tlb_drop(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global);
 
 #endif
