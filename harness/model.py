@@ -138,6 +138,7 @@ class WorkloadSpec:
     memory_mib: int = 2048  # guest memory it needs
     timeout_s: float = 900.0  # wall time of one trial before it counts as hung
     files: tuple[str, ...] = ()  # kernel artefacts that it needs in the guest: "bench"
+    programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
 
 
 @dataclass(frozen=True, kw_only=True)

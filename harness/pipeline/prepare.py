@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.config import load
 from harness.image import build as image
+from harness.image.programs import build_program
 from harness.itlb import build as itlb
 from harness.kernel import Bench, Kernel, StageRequest, StageResult, make_kernels
 from harness.model import WorkloadSpec
@@ -26,6 +27,7 @@ class Prepared:
     layers: Mapping[str, image.Layer]  # base and bcc
     plugin: itlb.Plugin | None
     workloads: Mapping[str, tuple[WorkloadSpec, Path]]
+    programs: Mapping[str, Mapping[str, Path]]  # by workload: name in the guest -> file
 
 
 def kernels(text: str | None, progress: Progress, *, bench: bool) -> StageResult:
@@ -54,6 +56,7 @@ def prepare(
     Raises what the stages raise; nothing is built twice.
     """
     chosen = {spec.name: (spec, folder) for spec, folder in workloads}
+    programs = {name: _programs(*found) for name, found in chosen.items()}
     needs_bench = any("bench" in spec.files for spec, _ in chosen.values())
     stage = kernels(kernel_text, progress, bench=needs_bench)
     with progress.step("guest image"):
@@ -63,6 +66,7 @@ def prepare(
         with progress.step("iTLB model"):
             plugin = itlb.build_plugin()
     return Prepared(
+        programs=programs,
         kernels={kernel.name: kernel for kernel in stage.kernels},
         bench=stage.bench,
         layers=layers,
@@ -71,11 +75,17 @@ def prepare(
     )
 
 
+def _programs(workload: WorkloadSpec, folder: Path) -> dict[str, Path]:
+    sources = [folder / name for name in workload.programs]
+    return {source.stem: build_program(source) for source in sources}
+
+
 def trial_layers(
     prepared: Prepared, kernel: Kernel, workload: WorkloadSpec, folder: Path, work: Path
 ) -> list[image.Layer]:
     """The layers of one trial but the trial's own, written below ``work``."""
     files = {BENCH_PLACE: prepared.bench.path} if prepared.bench else {}
+    files |= {f"usr/bin/{name}": path for name, path in prepared.programs[workload.name].items()}
     wants_headers = "bcc" in workload.layers
     return [
         prepared.layers["base"],

@@ -7,21 +7,31 @@ import subprocess
 OUTPUT = "/tmp/perf-stat.json"
 
 
-def argv(events: list[str], seconds: float) -> list[str]:
-    """perf on all CPUs for ``seconds``, one JSON object a line into OUTPUT."""
+def sleep_argv(seconds: float) -> list[str]:
+    """The command that does nothing for ``seconds``."""
+    return ["sleep", f"{seconds:g}"]
+
+
+def argv(events: list[str], command: list[str]) -> list[str]:
+    """perf on all CPUs while ``command`` runs, one JSON object a line into OUTPUT."""
     chosen = [word for event in events for word in ("-e", event)]
-    return ["perf", "stat", "-a", "-j", "-o", OUTPUT, *chosen, "--", "sleep", f"{seconds:g}"]
+    return ["perf", "stat", "-a", "-j", "-o", OUTPUT, *chosen, "--", *command]
 
 
-def run(events: list[str], seconds: float) -> tuple[int, bytes, bytes]:
-    """Run it; returns perf's exit status, its output file and its standard error."""
-    done = subprocess.run(
-        argv(events, seconds),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-        check=False,
-    )
+def run(
+    events: list[str], command: list[str], output_file: str = os.devnull
+) -> tuple[int, bytes, bytes]:
+    """Run it, what ``command`` prints going to ``output_file``; returns perf's exit status
+    (that of ``command`` where perf itself has no complaint), its figures and its standard
+    error."""
+    with open(output_file, "wb") as out:  # noqa: PTH123
+        done = subprocess.run(
+            argv(events, command),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
     try:
         with open(OUTPUT, "rb") as file:  # noqa: PTH123
             output = file.read()

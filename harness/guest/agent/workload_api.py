@@ -119,10 +119,28 @@ class Context:
         if not self._perf_events:
             time.sleep(seconds)
             return
-        status, output, errors = perf_stat.run(self._perf_events, seconds)
+        self._under_perf(perf_stat.sleep_argv(seconds))
+
+    def run_measured(self, argv: list[str], timeout: float = 3600) -> str:
+        """Let the load be ``argv``, run to its end; under ``perf stat`` if asked for.
+
+        Returns its output. Raises WorkloadFailed.
+        """
+        if not self._perf_events:
+            return self.run(argv, timeout)
+        output = "/tmp/measured-output"
+        status = self._under_perf(argv, output)
+        text = Path(output).read_text(errors="replace")
+        if status != 0:
+            raise WorkloadFailed(f"perf stat {' '.join(argv)} ended with {status}: {text[-500:]}")
+        return text
+
+    def _under_perf(self, argv: list[str], output_file: str = os.devnull) -> int:
+        status, output, errors = perf_stat.run(self._perf_events, argv, output_file)
         self._channel.send("file", "perf/stat.json", output)
         self._channel.send("file", "perf/stderr", errors)
         self._channel.record("perf_status", status)
+        return status
 
     def spawn(self, argv: list[str], output: Path) -> "subprocess.Popen[bytes]":
         """Start ``argv`` with its output in the file ``output``; stopped after the trial."""

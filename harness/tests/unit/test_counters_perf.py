@@ -78,7 +78,9 @@ def test_cpu_of_cpuinfo() -> None:
 def test_the_agent_runs_what_is_rendered_here() -> None:
     chosen = events.EVENTS
     rendered = perf.argv(chosen, 1.5, perf_stat.OUTPUT)
-    assert rendered == tuple(perf_stat.argv(list(perf.requested(chosen)), 1.5))
+    assert rendered == tuple(
+        perf_stat.argv(list(perf.requested(chosen)), perf_stat.sleep_argv(1.5))
+    )
     assert rendered == (
         *("perf", "stat", "-a", "-j", "-o", perf_stat.OUTPUT, "-e", "iTLB-load-misses"),
         *("-e", "r0285", "-e", "r0485", "-e", "context-switches", "--", "sleep", "1.5"),

@@ -2,17 +2,15 @@
 """The workload trig-kprobe outside a guest: command lines, filters, bench's own output."""
 
 import gzip
-import importlib
 import struct
-import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness.guest import protocol
-from harness.paths import PROJECT, WORKLOADS
 from harness.tests.golden import DATA
+from harness.tests.unit.guest_modules import workload_module
 
 DEFAULTS = {"warmup_s": 1, "duration_s": 30, "placement": "reference"}
 
@@ -20,11 +18,7 @@ DEFAULTS = {"warmup_s": 1, "duration_s": 30, "placement": "reference"}
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The workload's file, found as it is in the guest."""
-    monkeypatch.syspath_prepend(str(PROJECT / "harness" / "guest"))
-    monkeypatch.syspath_prepend(str(WORKLOADS / "trig-kprobe"))
-    for name in ("agent", "agent.workload_api", "agent.frames", "agent.perf_stat", "trig_kprobe"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("trig_kprobe")
+    return workload_module(monkeypatch, "trig-kprobe", "trig_kprobe")
 
 
 def captured() -> dict[str, str]:

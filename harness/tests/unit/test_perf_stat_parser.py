@@ -150,6 +150,6 @@ def test_one_event_twice_is_refused() -> None:
 def test_asked_for_one_by_one() -> None:
     from harness.guest.agent.perf_stat import argv
 
-    words = argv(list(perf.requested()), 1.0)
+    words = argv(list(perf.requested()), ["sleep", "1"])
     assert words.count("-e") == len(perf.requested())
     assert Path(words[0]).name == "perf"

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from harness.config import load
 from harness.image import cpio
+from harness.image.programs import build_program
 from harness.kernel import Kernel, StageRequest, make_kernels
 from harness.model import Mode
-from harness.paths import CONFIGS, cache_dir
-from harness.proc import run
+from harness.paths import CONFIGS, WORKLOADS, cache_dir
 from harness.tests.golden import DATA
 from harness.vm.argv import VmRequest
 from harness.vm.session import boot
 
 MODULES = ("test_bpf.ko", "test_execmem.ko")
-PROGRAMS = ("xdp_run", "bpf_churn")
-"""Static programs in the guest, from harness/tests/data/kernel."""
+PROGRAMS = (DATA / "kernel/xdp_run.c", WORKLOADS / "churn/churn.c")
+"""Sources of the programs in the guest."""
 SPLAT = (
     r"WARNING:|BUG:|Oops|Call Trace|INFO: task|possible (circular|recursive)|KASAN: "
     r"|kmemleak: \d+ new"
@@ -70,14 +70,6 @@ def _make(names: str, *, bench: bool) -> tuple[tuple[Kernel, ...], Path | None]:
     return tuple(made.kernels), made.bench.path if made.bench else None
 
 
-def _program(name: str, folder: Path) -> Path:
-    out = folder / name
-    source = DATA / "kernel" / f"{name}.c"
-    run(["gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-pthread", "-o", str(out),
-         str(source)])  # fmt: skip
-    return out
-
-
 def _initramfs(made: Kernel, script: str, path: Path) -> None:
     modules = [m for name in MODULES for m in (made.modules or Path("/nowhere")).rglob(name)]
     busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
@@ -87,8 +79,8 @@ def _initramfs(made: Kernel, script: str, path: Path) -> None:
         cpio.Entry(name="bin/busybox", mode=executable, source=busybox),
         cpio.Entry(name="bin/bench", mode=executable, source=bench()),
         *(
-            cpio.Entry(name=f"bin/{name}", mode=executable, source=_program(name, path.parent))
-            for name in PROGRAMS
+            cpio.Entry(name=f"bin/{source.stem}", mode=executable, source=build_program(source))
+            for source in PROGRAMS
         ),
         *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
         cpio.regular("init", (PRELUDE + script + EPILOGUE).encode(), 0o755),

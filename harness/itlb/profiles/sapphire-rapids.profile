@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Intel Sapphire Rapids (Golden Cove), one thread a core. "Leaf 18" is CPUID leaf 18h of a
+# Core i9-12900K's performance core, the same core.
+name = sapphire-rapids
+
+# No measurement found; as Skylake. Unverified.
+second_level = shared
+inclusion = none
+
+# 256 entries, 8 ways: leaf 18, subleaf 1, and Intel's optimisation manual (248966). Index
+# and replacement as Skylake's: unverified.
+l1_4k.entries = 256
+l1_4k.ways = 8
+l1_4k.index = linear
+l1_4k.replacement = tree-plru
+l1_4k.4k = all
+
+# 32 entries, 8 ways: leaf 18, subleaf 2, and the manual. Index and replacement, and 1 GB
+# pages held in 2 MB pieces: unverified.
+l1_2m.entries = 32
+l1_2m.ways = 8
+l1_2m.index = linear
+l1_2m.replacement = tree-plru
+l1_2m.2m = all
+
+# Two parts of 128 sets and 8 ways, one for 4 kB and 2 MB, one for 4 kB and 1 GB: leaf 18,
+# subleaf 7 (and 8, not in the dump read), and the manual. Where a 4 kB page goes, the index
+# and the replacement: unverified, as for Ice Lake.
+stlb.entries = 2048
+stlb.ways = 16
+stlb.index = xor
+stlb.replacement = tree-plru
+stlb.4k = all
+stlb.2m = 0-7
+stlb.1g = 8-15
+
+# The data side; used only when loads and stores are followed. Loads of 4 kB pages: leaf 18,
+# subleaf 4 says 64 entries of 4 ways; the manual says 96 of 6, unverified. Of 2 MB and 1 GB
+# pages: leaf 18, subleaves 5 and 6. Index and replacement: unverified.
+data_4k.entries = 64
+data_4k.ways = 4
+data_4k.index = linear
+data_4k.replacement = tree-plru
+data_4k.4k = all
+
+data_2m.entries = 32
+data_2m.ways = 4
+data_2m.index = linear
+data_2m.replacement = tree-plru
+data_2m.2m = all
+
+data_1g.entries = 8
+data_1g.ways = 8
+data_1g.index = linear
+data_1g.replacement = tree-plru
+data_1g.1g = all
+
+# Stores: 16 entries, fully associative, all sizes (leaf 18, subleaf 3).
+store.entries = 16
+store.ways = 16
+store.index = linear
+store.replacement = tree-plru
+store.4k = all
+store.2m = all
+store.1g = all

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# AMD Zen 3, one thread a core. CPUID values are those of a Ryzen 9 5950X; "the guide" is
+# AMD's software optimization guide for family 19h (56665).
+name = zen3
+
+# The second level for code is its own: the data side has another. Inclusion: unverified.
+second_level = code
+inclusion = none
+
+# 64 entries for all page sizes, fully associative: leaf 80000005 (EAX and EBX FF40FF40: 2 MB
+# and 4 kB), leaf 80000019 (EAX F040F040: 1 GB), and the guide. Replacement: unverified.
+l1.entries = 64
+l1.ways = 64
+l1.index = linear
+l1.replacement = lru
+l1.4k = all
+l1.2m = all
+l1.1g = all
+
+# 512 entries: leaf 80000006 says 4 ways for 4 kB (EBX 68004200) and 2 ways for 2 MB (EAX
+# 48002200), leaf 80000019 none for 1 GB (EBX F0400000); the guide says one buffer of 512
+# entries and 8 ways for both sizes, 1 GB pages in 2 MB pieces. The arrangement in which all
+# of that holds: 64 sets of 8 ways, where bits of the page number above the set choose four
+# of the ways for a 4 kB page and two for a 2 MB page. Which bits, and the replacement:
+# unverified. A 1 GB page comes back to the first level as such (said of Zen 2's data side).
+# Entries for four adjacent 4 kB pages (coalesced) are not modelled: that needs physical
+# addresses, and the real part holds more 4 kB pages than this one where they are contiguous.
+stlb.entries = 512
+stlb.ways = 8
+stlb.index = linear
+stlb.replacement = lru
+stlb.4k = all by 4
+stlb.2m = all by 2

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs loaded and unloaded from several threads, a set number of times."""
+
+import json
+import time
+from typing import Any
+
+from agent.workload_api import Context, WorkloadFailed
+
+KINDS = ("load", "unload", "attach", "detach")
+QUANTILES = ("p50", "p90", "p99", "max")
+WARM_LOADS = 64
+
+
+def churn_argv(params: dict[str, Any], seed: int, loads: int) -> list[str]:
+    return ["churn", str(params["threads"]), str(loads), str(params["kept"]), str(seed)]
+
+
+def parse(text: str) -> dict[str, Any]:
+    """What churn printed. Raises WorkloadFailed when it is not that, or loads failed."""
+    try:
+        found: dict[str, Any] = json.loads(text)
+        failed, error = int(found["failed"]), str(found["error"])
+    except (ValueError, KeyError, TypeError) as problem:
+        raise WorkloadFailed(f"churn printed {text[:200]!r}") from problem
+    if failed:
+        raise WorkloadFailed(f"{failed} of {found['loads']} programs did not load: {error}")
+    return found
+
+
+class Workload:
+    def setup(self, ctx: Context) -> None:
+        for name in ("loads", "threads", "kept"):
+            if ctx.params[name] < 1:
+                raise WorkloadFailed(f"{name}={ctx.params[name]}: 1 or more")
+
+    def warm(self, ctx: Context) -> None:
+        """Once, so that caches of the kernel and the program's own pages are there."""
+        parse(ctx.run(churn_argv(ctx.params, ctx.seed + 1_000_000, WARM_LOADS)))
+        time.sleep(ctx.params["settle_s"])
+
+    def measure(self, ctx: Context) -> None:
+        began = time.monotonic()
+        text = ctx.run_measured(churn_argv(ctx.params, ctx.seed, ctx.params["loads"]))
+        self._seconds = time.monotonic() - began
+        time.sleep(ctx.params["settle_s"])
+        self._found = parse(text)
+
+    def teardown(self, ctx: Context) -> None:
+        ctx.keep("churn.json", json.dumps(self._found).encode())
+        ctx.emit("load.rate", round(ctx.params["loads"] / self._seconds, 3), "program/s")
+        for kind in KINDS:
+            for quantile in QUANTILES:
+                value = self._found[kind].get(quantile)
+                ctx.emit(
+                    "load.latency",
+                    value,
+                    "ns",
+                    {"kind": kind, "quantile": quantile},
+                    *(("ok",) if value is not None else ("not_counted", f"no {kind} at this seed")),
+                )
