@@ -24,7 +24,8 @@ def check_trial(suite: SuiteSpec, variant: str) -> TrialSpec:
 
 def with_check(prepared: Prepared) -> Prepared:
     """``prepared`` with the workload that checks."""
-    return replace(prepared, workloads={**prepared.workloads, WORKLOAD: load.workload(WORKLOAD)})
+    workloads = {**prepared.frozen.workloads, WORKLOAD: load.workload(WORKLOAD)}
+    return replace(prepared, frozen=replace(prepared.frozen, workloads=workloads))
 
 
 def verdict(record: TrialRecord) -> Accelerator:

@@ -2,7 +2,7 @@
 """Everything that trials need and that is made once: kernels, image layers, plugin."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from harness.itlb import build as itlb
 from harness.kernel import Bench, Kernel, StageRequest, StageResult, make_kernels
 from harness.model import WorkloadSpec
 from harness.paths import CONFIGS, cache_dir
+from harness.pipeline.frozen import Frozen
 from harness.pipeline.progress import Progress
 
 BENCH_PLACE = "usr/bin/bench"
@@ -20,13 +21,13 @@ BENCH_PLACE = "usr/bin/bench"
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What is ready. ``workloads`` by name, with the folder of each."""
+    """What is ready."""
 
+    frozen: Frozen
     kernels: Mapping[str, Kernel]
     bench: Bench | None
     layers: Mapping[str, image.Layer]  # base and bcc
     plugin: itlb.Plugin | None
-    workloads: Mapping[str, tuple[WorkloadSpec, Path]]
     programs: Mapping[str, Mapping[str, Path]]  # by workload: name in the guest -> file
 
 
@@ -46,18 +47,17 @@ def kernels(text: str | None, progress: Progress, *, bench: bool) -> StageResult
 
 def prepare(
     kernel_text: str | None,
-    workloads: Iterable[tuple[WorkloadSpec, Path]],
+    frozen: Frozen,
     progress: Progress,
     *,
     model: bool,
 ) -> Prepared:
-    """Make everything for ``workloads`` on the kernels named.
+    """Make everything for the workloads of ``frozen`` on the kernels named.
 
     Raises what the stages raise; nothing is built twice.
     """
-    chosen = {spec.name: (spec, folder) for spec, folder in workloads}
-    programs = {name: _programs(*found) for name, found in chosen.items()}
-    needs_bench = any("bench" in spec.files for spec, _ in chosen.values())
+    programs = {name: _programs(*found) for name, found in frozen.workloads.items()}
+    needs_bench = any("bench" in spec.files for spec, _ in frozen.workloads.values())
     stage = kernels(kernel_text, progress, bench=needs_bench)
     with progress.step("guest image"):
         layers = image.base_layers(progress.detail)
@@ -66,12 +66,12 @@ def prepare(
         with progress.step("iTLB model"):
             plugin = itlb.build_plugin()
     return Prepared(
+        frozen=frozen,
         programs=programs,
         kernels={kernel.name: kernel for kernel in stage.kernels},
         bench=stage.bench,
         layers=layers,
         plugin=plugin,
-        workloads=chosen,
     )
 
 
@@ -81,16 +81,17 @@ def _programs(workload: WorkloadSpec, folder: Path) -> dict[str, Path]:
 
 
 def trial_layers(
-    prepared: Prepared, kernel: Kernel, workload: WorkloadSpec, folder: Path, work: Path
+    prepared: Prepared, kernel: Kernel, workload: WorkloadSpec, work: Path
 ) -> list[image.Layer]:
     """The layers of one trial but the trial's own, written below ``work``."""
     files = {BENCH_PLACE: prepared.bench.path} if prepared.bench else {}
-    files |= {f"usr/bin/{name}": path for name, path in prepared.programs[workload.name].items()}
+    compiled = prepared.programs.get(workload.name, {})
+    files |= {f"usr/bin/{name}": path for name, path in compiled.items()}
     wants_headers = "bcc" in workload.layers
     return [
         prepared.layers["base"],
         *[prepared.layers[name] for name in workload.layers],
-        image.agent_layer(work / "agent.cpio"),
+        prepared.frozen.agent,
         image.kernel_layer(
             work / "kernel.cpio",
             modules=kernel.modules,

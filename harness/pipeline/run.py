@@ -33,10 +33,11 @@ from harness.model import (
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline import pmu
 from harness.pipeline.choose import Choice, choose, needs_probe
+from harness.pipeline.frozen import freeze
 from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
-from harness.store import Run, create_run, provenance, remaining, resume_run
+from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
 from harness.vm.accel import Accelerator, probe_kvm
 from harness.vm.argv import QEMU
 
@@ -117,7 +118,15 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     planned = plan(request)
     auto = planned.asked is Counters.AUTO
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
-    prepared = prepare(request.kernels, planned.workloads, progress, model=model)
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+        with folder_errors(Path(folder)):
+            frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
+        prepared = prepare(request.kernels, frozen, progress, model=model)
+        return _run(request, planned, prepared, progress)
+
+
+def _run(request: RunRequest, planned: Plan, prepared: Prepared, progress: Progress) -> RunOutcome:
+    auto = planned.asked is Counters.AUTO
     if auto and planned.choice.mode is Mode.KVM:
         planned = _without_pmu(planned, _check_pmu(planned, prepared), request)
     progress.say(f"counters: {planned.choice.reason}")
@@ -187,9 +196,10 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         image_sha256={name: layer.sha256 for name, layer in prepared.layers.items()},
         plugin_sha256=prepared.plugin.sha256 if prepared.plugin else "",
         bench_sha256=prepared.bench.sha256 if prepared.bench else "",
-        profile_sha256=provenance.sha256_file(itlb.profile_path(planned.suite.profile)),
+        profile_sha256=provenance.sha256_file(prepared.frozen.profile),
         workload_sha256={
-            spec.name: provenance.sha256_tree(folder) for spec, folder in planned.workloads
+            name: provenance.sha256_tree(folder)
+            for name, (_, folder) in prepared.frozen.workloads.items()
         },
         qemu_version=provenance.tool_version(QEMU),
         counters_reason=planned.choice.reason,

@@ -74,7 +74,7 @@ def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[s
 def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     """Run ``spec`` and return its record. Raises Interrupted, and errors of the whole run."""
     prepared, raw = context.prepared, context.raw
-    workload, folder = prepared.workloads[spec.workload]
+    workload, folder = prepared.frozen.workloads[spec.workload]
     kernel = prepared.kernels[spec.variant]
     started, began = iso(now()), time.monotonic()
     with folder_errors(raw):
@@ -83,7 +83,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
         work = Path(temporary)
         request = _request(spec, kernel, context, work)
         with folder_errors(work):
-            layers = trial_layers(prepared, kernel, workload, folder, work)
+            layers = trial_layers(prepared, kernel, workload, work)
             document = trial_document(spec, workload, context.perf_events)
             layers.append(image.trial_layer(work / "trial.cpio", document, folder))
             image.join(layers, request.initrd)
@@ -128,7 +128,7 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
         plugin = itlb.plugin_option(
             context.prepared.plugin.path,
             work / "itlb.json",
-            itlb.profile_path(spec.profile),
+            context.prepared.frozen.profile,
             spec.pcid,
             spec.pti,
         )
