@@ -41,6 +41,18 @@ from harness.store import Run, create_run, folder_errors, provenance, remaining,
 from harness.vm.accel import Accelerator, probe_kvm
 from harness.vm.argv import QEMU
 
+RESUME_KEYS = (
+    "trials",
+    "kernels",
+    "image_sha256",
+    "plugin_sha256",
+    "profile_sha256",
+    "workload_sha256",
+    "bench_sha256",
+    "qemu_version",
+)
+"""What of the manifest must be the same for a run to be gone on with."""
+
 MEMORY_RESERVE_MIB = 2048
 """Left to the host when trials run side by side."""
 
@@ -166,7 +178,7 @@ def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[
 
 def _same(saved: Manifest, now: Manifest) -> None:
     """Refuse to go on with a run whose provenance is no longer that of this checkout."""
-    for key in ("trials", "kernels", "image_sha256", "plugin_sha256", "qemu_version"):
+    for key in RESUME_KEYS:
         if getattr(saved, key) != getattr(now, key):
             raise UserError(
                 f"run {saved.run} cannot be resumed: {key} differs from what is asked for now",
@@ -193,7 +205,10 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         baseline=next((b for b in baselines if b in names), names[0]),
         kernels=tuple(kernel.identity for kernel in prepared.kernels.values()),
         trials=trials,
-        image_sha256={name: layer.sha256 for name, layer in prepared.layers.items()},
+        image_sha256={
+            "agent": prepared.frozen.agent.sha256,
+            **{name: layer.sha256 for name, layer in prepared.layers.items()},
+        },
         plugin_sha256=prepared.plugin.sha256 if prepared.plugin else "",
         bench_sha256=prepared.bench.sha256 if prepared.bench else "",
         profile_sha256=provenance.sha256_file(prepared.frozen.profile),
