@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The iTLB model again: slow, plain, and written from its description, not from the C code.
+"""The TLB model again: slow, plain, and written from its description, not from the C code.
 
 Each buffer is a list of sets; a set is a list of ways; a way is None or an entry. The
-policies are written as the papers describe them, with trees as nested lists.
+policies are written as the papers describe them, with trees as nested objects. There are no
+shortcuts: a flush visits every entry, and every lookup searches.
 """
 
+import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SIZES = ("4k", "2m", "1g")
 SHIFT = {"4k": 12, "2m": 21, "1g": 30}
+CODE = ("l1_4k", "l1_2m", "l1_1g", "l1")
+LOADS = ("data_4k", "data_2m", "data_1g", "data")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cached translation."""
+    """A cached translation: ``size`` of it is held, of a page of size ``whole``."""
 
     page: int
     size: str
+    whole: str
     tag: int
     is_global: bool
 
@@ -28,8 +34,7 @@ class Tree:
     """Tree-PLRU over ``leaves`` ways: each node remembers which half was used last."""
 
     def __init__(self, first: int, leaves: int) -> None:
-        self.first = first
-        self.leaves = leaves
+        self.ways = list(range(first, first + leaves))
         self.used_right = True  # so that the first victim is the leftmost way
         half = leaves // 2
         self.halves = [Tree(first, half), Tree(first + half, half)] if leaves > 1 else []
@@ -37,19 +42,28 @@ class Tree:
     def touch(self, way: int) -> None:
         """``way`` was used."""
         if self.halves:
-            self.used_right = way >= self.first + self.leaves // 2
+            self.used_right = way in self.halves[1].ways
             self.halves[self.used_right].touch(way)
 
-    def victim(self) -> int:
-        """The way to replace: away from the last use at every node."""
-        return self.halves[not self.used_right].victim() if self.halves else self.first
+    def state(self) -> object:
+        """What later victims depend on."""
+        return [self.used_right, *(half.state() for half in self.halves)]
+
+    def victim(self, among: list[int]) -> int:
+        """The way to replace: away from the last use at every node below those ``among``."""
+        if not self.halves:
+            return self.ways[0]
+        for half in self.halves:
+            if set(among) <= set(half.ways):
+                return half.victim(among)
+        return self.halves[not self.used_right].victim(self.halves[not self.used_right].ways)
 
 
 class Groups:
-    """Three groups of four ways: the group after the most recent one, tree-PLRU in it."""
+    """Groups of four ways: the group after the most recent one, tree-PLRU in it."""
 
-    def __init__(self) -> None:
-        self.trees = [Tree(4 * g, 4) for g in range(3)]
+    def __init__(self, ways: int) -> None:
+        self.trees = [Tree(4 * g, 4) for g in range(ways // 4)]
         self.recent = 0
 
     def touch(self, way: int) -> None:
@@ -57,9 +71,14 @@ class Groups:
         self.recent = way // 4
         self.trees[self.recent].touch(way)
 
-    def victim(self) -> int:
-        """The way to replace."""
-        return self.trees[(self.recent + 1) % 3].victim()
+    def state(self) -> object:
+        """What later victims depend on."""
+        return [self.recent, *(tree.state() for tree in self.trees)]
+
+    def victim(self, among: list[int]) -> int:
+        """The way to replace; ``among`` is always all of them."""
+        tree = self.trees[(self.recent + 1) % len(self.trees)]
+        return tree.victim(tree.ways)
 
 
 class Oldest:
@@ -73,96 +92,235 @@ class Oldest:
         self.order.remove(way)
         self.order.append(way)
 
-    def victim(self) -> int:
+    def state(self) -> object:
+        """What later victims depend on."""
+        return list(self.order)
+
+    def victim(self, among: list[int]) -> int:
         """The way that was used longest ago."""
-        return self.order[0]
+        return next(way for way in self.order if way in among)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The ways that pages of one size may use, in groups of equal length."""
+
+    groups: list[list[int]]
+
+    @classmethod
+    def parse(cls, text: str, ways: int) -> "Ways":
+        """From ``all``, ``FIRST-LAST``, and either with `` by N``."""
+        found = re.fullmatch(r"(?:all|(\d+)-(\d+))(?: by (\d+))?", text)
+        if not found:
+            raise ValueError(f"{text!r}: all or FIRST-LAST, with or without ' by N'")
+        first, last, by = found.groups()
+        usable = list(range(int(first), int(last) + 1)) if first else list(range(ways))
+        length = int(by) if by else len(usable)
+        return cls([usable[i : i + length] for i in range(0, len(usable), length)])
 
 
 class Buffer:
-    """One translation buffer."""
+    """One translation buffer. ``reserved`` ways, the last ones, are left out."""
 
-    def __init__(self, geometry: dict[str, Any]) -> None:
-        self.ways: int = geometry["ways"] if geometry["entries"] else 0
-        self.count: int = geometry["entries"] // self.ways if self.ways else 0
+    def __init__(self, geometry: dict[str, Any], reserved: int = 0) -> None:
+        ways: int = geometry["ways"]
+        self.count: int = geometry["entries"] // ways
         self.index: str = geometry["index"]
+        self.ways = ways - reserved
+        self.placement = {
+            size: Ways([[w for w in group if w < self.ways] for group in placed.groups])
+            for size in SIZES
+            if size in geometry
+            for placed in [Ways.parse(geometry[size], ways)]
+        }
         makers: dict[str, Callable[[], Tree | Groups | Oldest]] = {
             "tree-plru": lambda: Tree(0, self.ways),
-            "mru3-plru4": Groups,
+            "mru3-plru4": lambda: Groups(self.ways),
             "lru": lambda: Oldest(self.ways),
         }
         make = makers[geometry["replacement"]]
         self.sets: list[list[Entry | None]] = [[None] * self.ways for _ in range(self.count)]
         self.policies = [make() for _ in range(self.count)]
 
-    def _set(self, page: int) -> int:
-        bits = self.count.bit_length() - 1
+    def where(self, page: int, size: str) -> tuple[int, list[int]]:
+        """The set and the ways in it for a page number."""
+        groups = self.placement[size].groups
+        rows = self.count * len(groups)
         if self.index == "xor":
-            page ^= page >> bits
-        return page % self.count
+            page ^= page // rows
+        row = page % rows
+        return row % self.count, groups[row // self.count]
 
     def lookup(self, address: int, size: str, tag: int) -> Entry | None:
         """The entry for ``address``, now used; None on a miss."""
-        if not self.count:
+        if size not in self.placement:
             return None
         page = address >> SHIFT[size]
-        number = self._set(page)
-        for way, entry in enumerate(self.sets[number]):
-            if (
-                entry
-                and (entry.page, entry.size) == (page, size)
-                and (entry.is_global or entry.tag == tag)
-            ):
+        number, ways = self.where(page, size)
+        for way in ways:
+            entry = self.sets[number][way]
+            if entry and (entry.page, entry.size) == (page, size):
+                if not (entry.is_global or entry.tag == tag):
+                    continue
                 self.policies[number].touch(way)
                 return entry
         return None
 
-    def fill(self, address: int, size: str, tag: int, is_global: bool) -> None:
-        """Put the translation in, in the first free way or over the victim."""
-        if not self.count:
-            return
+    def fill(self, address: int, size: str, whole: str, tag: int, is_global: bool) -> Entry | None:
+        """Put the translation in, in the first free way or over the victim, which it returns."""
         page = address >> SHIFT[size]
-        number = self._set(page)
-        ways = self.sets[number]
-        way = ways.index(None) if None in ways else self.policies[number].victim()
-        ways[way] = Entry(page, size, tag, is_global)
+        number, ways = self.where(page, size)
+        row = self.sets[number]
+        free = [way for way in ways if row[way] is None]
+        way = free[0] if free else self.policies[number].victim(ways)
+        pushed_out = row[way]
+        row[way] = Entry(page, size, whole, tag, is_global)
         self.policies[number].touch(way)
+        return pushed_out
 
     def drop(self, which: Callable[[Entry], bool]) -> None:
         """Forget every entry for which ``which`` holds."""
         self.sets = [[None if e and which(e) else e for e in ways] for ways in self.sets]
 
 
-class Model:
-    """First levels and second level, as ``hierarchy.h`` describes them."""
+@dataclass
+class Side:
+    """What fetches, loads or stores look in: first levels and second levels, in order."""
 
-    def __init__(self, profile: dict[str, Any]) -> None:
-        self.small = Buffer(profile["l1_4k"])
-        self.large = Buffer(profile["l1_2m"])
-        self.second = Buffer(profile["stlb"])
+    first: list[Buffer]
+    second: list[Buffer]
+
+
+def place(buffers: list[Buffer], size: str) -> tuple[Buffer, str] | None:
+    """The buffer for a page of ``size``, and the size of the piece that it holds of it."""
+    for held in reversed(SIZES[: SIZES.index(size) + 1]):
+        for buffer in buffers:
+            if held in buffer.placement:
+                return buffer, held
+    return None
+
+
+class Model:
+    """All levels, as ``hierarchy.h`` describes them."""
+
+    def __init__(self, profile: dict[str, Any], reserved: int = 0) -> None:
+        self.inclusion: str = profile["inclusion"]
+        self.buffers = {
+            name: Buffer(profile[name], reserved if name == "stlb" else 0)
+            for name in (*CODE, "stlb", *LOADS, "store", "data_stlb")
+            if name in profile and profile[name]["entries"]
+        }
+        shared = ("stlb",) if profile["second_level"] == "shared" else ()
+        self.code = self._side(CODE, ("stlb",))
+        self.loads = self._side(LOADS, (*shared, "data_stlb"))
+        stores = ("store",) if "store" in self.buffers else LOADS
+        self.stores = self._side(stores, (*shared, "data_stlb"))
+
+    def _side(self, first: tuple[str, ...], second: tuple[str, ...]) -> Side:
+        def known(names: tuple[str, ...]) -> list[Buffer]:
+            return [self.buffers[name] for name in names if name in self.buffers]
+
+        return Side(known(first), known(second))
 
     def fetch(self, address: int, tag: int, size: str, is_global: bool) -> str:
         """l, s, w or x: first-level hit, STLB hit, walk, not mapped (``size`` "-")."""
-        if self.small.lookup(address, "4k", tag) or self.large.lookup(address, "2m", tag):
+        return self._access(self.code, address, tag, size, is_global)
+
+    def load(self, address: int, tag: int, size: str, is_global: bool) -> str:
+        """As :meth:`fetch`, of a load."""
+        return self._access(self.loads, address, tag, size, is_global)
+
+    def store(self, address: int, tag: int, size: str, is_global: bool) -> str:
+        """As :meth:`fetch`, of a store."""
+        return self._access(self.stores, address, tag, size, is_global)
+
+    def _access(self, side: Side, address: int, tag: int, size: str, is_global: bool) -> str:
+        if self._search(side.first, address, tag):
             return "l"
-        for held in ("4k", "2m"):
-            entry = self.second.lookup(address, held, tag)
-            if entry:
-                self._first(held).fill(address, held, tag, entry.is_global)
-                return "s"
+        found = self._search(side.second, address, tag)
+        if found:
+            buffer, entry = found
+            if self.inclusion == "exclusive":
+                buffer.drop(lambda e: e is entry)
+            self._fill_first(side, address, entry.whole, tag, entry.is_global)
+            return "s"
         if size == "-":
             return "x"
-        held = "4k" if size == "4k" else "2m"
-        self.second.fill(address, held, tag, is_global)
-        self._first(held).fill(address, held, tag, is_global)
+        if self.inclusion != "exclusive":
+            self._fill_second(side, address, size, tag, is_global)
+        self._fill_first(side, address, size, tag, is_global)
         return "w"
 
-    def _first(self, held: str) -> Buffer:
-        return self.small if held == "4k" else self.large
+    @staticmethod
+    def _search(buffers: list[Buffer], address: int, tag: int) -> tuple[Buffer, Entry] | None:
+        for buffer in buffers:
+            for size in SIZES:
+                entry = buffer.lookup(address, size, tag)
+                if entry:
+                    return buffer, entry
+        return None
+
+    def _fill_first(self, side: Side, address: int, size: str, tag: int, is_global: bool) -> None:
+        placed = place(side.first, size)
+        assert placed, "every profile's first level holds 4 kB pages"
+        buffer, held = placed
+        gone = buffer.fill(address, held, size, tag, is_global)
+        if gone and self.inclusion == "exclusive":
+            start = gone.page << SHIFT[gone.size]
+            self._fill_second(side, start, gone.whole, gone.tag, gone.is_global)
+
+    def _fill_second(self, side: Side, address: int, size: str, tag: int, is_global: bool) -> None:
+        placed = place(side.second, size)
+        if not placed:
+            return
+        buffer, held = placed
+        gone = buffer.fill(address, held, size, tag, is_global)
+        if gone and self.inclusion == "inclusive":
+
+            def copy(entry: Entry) -> bool:
+                same = (entry.page, entry.size, entry.is_global)
+                return same == (gone.page, gone.size, gone.is_global) and (
+                    gone.is_global or entry.tag == gone.tag
+                )
+
+            for name, first in self.buffers.items():
+                if name != "stlb":
+                    first.drop(copy)
 
     def drop(self, which: Callable[[Entry], bool]) -> None:
-        """Forget entries in all three buffers."""
-        for buffer in (self.small, self.large, self.second):
+        """Forget entries in every buffer."""
+        for buffer in self.buffers.values():
             buffer.drop(which)
+
+    def flush_tag(self, tag: int) -> None:
+        """Forget what is not global and has this tag."""
+        self.drop(lambda e: not e.is_global and e.tag == tag)
+
+    def flush_page(self, address: int, tag: int) -> None:
+        """Forget the entries for the page of ``address``: this tag's, and global ones."""
+        self.drop(lambda e: e.page == address >> SHIFT[e.size] and (e.is_global or e.tag == tag))
+
+
+def answers(model: Model, trace: Iterator[str]) -> str:
+    """What the model answers to a trace in the language of ``driver.c``: a letter an access."""
+    out = []
+    for line in trace:
+        op, *fields = line.split()
+        if op in "fds":
+            access = {"f": model.fetch, "d": model.load, "s": model.store}[op]
+            address, tag, size, is_global = fields
+            out.append(access(int(address, 16), int(tag, 16), size, is_global == "1"))
+        elif op == "a":
+            model.drop(lambda _: True)
+        elif op == "n":
+            model.drop(lambda e: not e.is_global)
+        elif op == "t":
+            model.flush_tag(int(fields[0], 16))
+        elif op == "p":
+            model.flush_page(int(fields[0], 16), int(fields[1], 16))
+        else:
+            raise ValueError(f"trace line {line!r}")
+    return "".join(out)
 
 
 def load_profile(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ l1_2m.replacement = tree-plru
 l1_2m.2m = all
 
 # Two parts of 128 sets and 8 ways, one for 4 kB and 2 MB, one for 4 kB and 1 GB: leaf 18,
-# subleaf 7 (and 8, not in the dump read), and the manual. Where a 4 kB page goes, the index
+# subleaves 7 and 8, and the manual. Where a 4 kB page goes, the index
 # and the replacement: unverified, as for Ice Lake.
 stlb.entries = 2048
 stlb.ways = 16

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loops over code pages whose misses are known beforehand, exactly, for every CPU profile.
+
+A loop enters ``pages`` pages, one lookup each, at a fixed stride and in order, ``rounds``
+times, beginning with empty TLBs. Counts follow from the geometry where they can be derived
+(see :func:`_kept`); elsewhere (a tree-PLRU set with a page too many keeps some of them) the
+reference model counts, and the loop says so. Nothing here depends on the C model.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.itlb import build
+from harness.itlb.reference import CODE, SHIFT, SIZES, Buffer, Model, Oldest, load_profile, place
+
+BASE = 1 << 45
+"""Default address of a loop's first page; aligned to what any profile's index looks at."""
+USER_END = 1 << 47
+DEFAULT_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Exact counts of a loop; ``source`` says what they follow from."""
+
+    lookups: int
+    l1_hits: int
+    stlb_hits: int
+    walks_4k: int
+    walks_2m: int
+    walks_1g: int
+    source: Literal["geometry", "reference"]
+
+    @property
+    def walks(self) -> int:
+        """Walks of all page sizes."""
+        return self.walks_4k + self.walks_2m + self.walks_1g
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop: ``pages`` pages of ``page_size``, ``stride`` pages apart, ``rounds`` times."""
+
+    page_size: str
+    pages: int
+    stride: int
+    rounds: int
+    expected: Expected
+    edge: str
+    """Which limit of which buffer the loop stands beside."""
+
+    def addresses(self, base: int = BASE) -> list[int]:
+        """The first address of each page, in order."""
+        return _addresses(self.page_size, self.pages, self.stride, base)
+
+
+def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE) -> list[Loop]:
+    """Loops around every capacity and associativity edge of a profile, for each page size.
+
+    ``profile`` is a name or a file. ``base`` is the address of the first page; expected counts
+    hold for it, and for any other one that is a multiple of 32 GB.
+    """
+    path = profile if isinstance(profile, Path) else build.profile_path(profile)
+    geometry = load_profile(path)
+    found: dict[tuple[str, int, int], str] = {}
+    for size in SIZES:
+        for pages, stride, edge in _edges(geometry, size):
+            if _fits(size, pages, stride, base):
+                found.setdefault((size, pages, stride), edge)
+    return [
+        Loop(
+            page_size=size,
+            pages=pages,
+            stride=stride,
+            rounds=rounds,
+            expected=expected(geometry, _addresses(size, pages, stride, base), size, rounds),
+            edge=edge,
+        )
+        for (size, pages, stride), edge in found.items()
+    ]
+
+
+def expected(geometry: dict[str, Any], addresses: list[int], size: str, rounds: int) -> Expected:
+    """Counts of one loop over pages at ``addresses``, by geometry or else by the reference."""
+    return from_geometry(geometry, addresses, size, rounds) or from_reference(
+        geometry, addresses, size, rounds
+    )
+
+
+def from_geometry(
+    geometry: dict[str, Any], addresses: list[int], size: str, rounds: int
+) -> Expected | None:
+    """Counts that follow from sets and ways alone; None where the policy decides."""
+    if geometry["inclusion"] != "none":
+        return None
+    code = Model(geometry).code
+    first, second = place(code.first, size), place(code.second, size)
+    if not first or not second:
+        return None
+    kept = _kept(*first, addresses)
+    if kept is None:
+        return None
+    missing = [a for a, stays in zip(addresses, kept, strict=True) if not stays]
+    held = _kept(*second, addresses)
+    if held is None:
+        return None
+    walking = {a for a, stays in zip(addresses, held, strict=True) if not stays}
+    if not walking <= set(missing):
+        return None  # the first level hides uses from a set that overflows: order decides
+    return _counts(
+        size,
+        rounds,
+        pages=len(addresses),
+        stlb_hits=(len(missing) - len(walking)) * (rounds - 1),
+        walks=len(addresses) + len(walking) * (rounds - 1),
+        source="geometry",
+    )
+
+
+def from_reference(
+    geometry: dict[str, Any], addresses: list[int], size: str, rounds: int
+) -> Expected:
+    """Counts by the reference model, whose state repeats: whole periods are multiplied."""
+    model = Model(geometry)
+    seen: dict[str, int] = {}
+    totals = [Counter[str]()]
+    for number in range(rounds):
+        state = _state(model)
+        if state in seen:
+            begin = seen[state]
+            periods, rest = divmod(rounds - number, number - begin)
+            period = _minus(totals[number], totals[begin])
+            total = totals[number] + _minus(totals[begin + rest], totals[begin])
+            for outcome, count in period.items():
+                total[outcome] += count * periods
+            break
+        seen[state] = number
+        totals.append(totals[-1] + Counter(model.fetch(a, 0, size, False) for a in addresses))
+    else:
+        total = totals[-1]
+    return _counts(
+        size,
+        rounds,
+        pages=len(addresses),
+        stlb_hits=total["s"],
+        walks=total["w"],
+        source="reference",
+    )
+
+
+def _minus(later: Counter[str], earlier: Counter[str]) -> Counter[str]:
+    return Counter({key: later[key] - earlier[key] for key in later})
+
+
+def _state(model: Model) -> str:
+    """What the model's future depends on."""
+    return repr(
+        [
+            (buffer.sets, [p.state() for p in buffer.policies])
+            for buffer in (*model.code.first, *model.code.second)
+        ]
+    )
+
+
+def _counts(
+    size: str,
+    rounds: int,
+    *,
+    pages: int,
+    stlb_hits: int,
+    walks: int,
+    source: Literal["geometry", "reference"],
+) -> Expected:
+    return Expected(
+        lookups=pages * rounds,
+        l1_hits=pages * rounds - stlb_hits - walks,
+        stlb_hits=stlb_hits,
+        walks_4k=walks if size == "4k" else 0,
+        walks_2m=walks if size == "2m" else 0,
+        walks_1g=walks if size == "1g" else 0,
+        source=source,
+    )
+
+
+def _kept(buffer: Buffer, held: str, addresses: list[int]) -> list[bool] | None:
+    """Which pages stay in a buffer that sees every one of them in order, round after round.
+
+    A set keeps all of its pages while it has a way for each. With more, LRU keeps none. Under
+    the tree policies as many misses in a row as there are ways go once through every way, so
+    twice as many pages as ways keep none either; what is between depends on the policy.
+    """
+    places = [
+        (number, tuple(ways))
+        for number, ways in (buffer.where(a >> SHIFT[held], held) for a in addresses)
+    ]
+    crowd = Counter(places)
+    enough = 1 if isinstance(buffer.policies[0], Oldest) else 2
+    if any(len(row[1]) < count < enough * len(row[1]) for row, count in crowd.items()):
+        return None
+    return [crowd[row] <= len(row[1]) for row in places]
+
+
+def _addresses(size: str, pages: int, stride: int, base: int) -> list[int]:
+    return [base + (n * stride << SHIFT[size]) for n in range(pages)]
+
+
+def _fits(size: str, pages: int, stride: int, base: int) -> bool:
+    return base + ((pages - 1) * stride + 1 << SHIFT[size]) <= USER_END
+
+
+def _edges(geometry: dict[str, Any], size: str) -> Iterator[tuple[int, int, str]]:
+    """Pages and stride just below, at and above what each buffer can hold."""
+    model = Model(geometry)
+    for name, buffer in model.buffers.items():
+        if name not in (*CODE, "stlb"):
+            continue
+        placed = place(model.code.second if name == "stlb" else model.code.first, size)
+        if not placed or placed[0] is not buffer:
+            continue
+        held = placed[1]
+        groups = buffer.placement[held].groups
+        rows, ways = buffer.count * len(groups), len(groups[0])
+        pieces = 1 << (SHIFT[size] - SHIFT[held])
+        if pieces == 1:
+            for pages in (rows * ways - 1, rows * ways, rows * ways + 1, 2 * rows * ways):
+                yield pages, 1, f"{name}: {rows * ways} pages of {size}"
+        if rows > 1 or pieces > 1:
+            stride, at_once = _one_set(model, buffer, held, pieces)
+            for pages in (ways, ways + 1, 2 * ways):
+                edge = f"{name}: {ways} ways for {size} in {at_once} of its sets"
+                yield pages * at_once, stride, edge
+
+
+def _one_set(model: Model, buffer: Buffer, held: str, pieces: int) -> tuple[int, int]:
+    """A stride, in pages, that stays in one set of ``buffer``, or in as many as it takes.
+
+    The second level is seen only through a first level that overflows; one that is fully
+    associative holds a few ways of a set, so several sets are filled at once, evenly.
+    """
+    groups = buffer.placement[held].groups
+    rows, ways = buffer.count * len(groups), len(groups[0])
+    at_once = 1
+    for first in model.code.first:
+        if first is not buffer and first.count == 1 and held in first.placement and pieces == 1:
+            while at_once * ways <= first.ways:
+                at_once *= 2
+    same_set = rows * rows if buffer.index == "xor" else rows
+    return max(1, same_set // at_once // pieces), at_once

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loops with known counts: the C model against them, and the two ways to know them."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.itlb import known_answers
+from harness.itlb.known_answers import Expected, Loop
+from harness.itlb.reference import load_profile
+from harness.tests.unit.itlb_driver import PROFILES, compile_driver, run_driver
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_driver(tmp_path_factory.mktemp("driver") / "driver")
+
+
+@cache
+def loops_of(profile: str) -> list[Loop]:
+    return known_answers.loops(profile)
+
+
+def measured(driver: Path, profile: Path, loop: Loop) -> tuple[int, ...]:
+    once = "".join(f"f {address:x} 0 {loop.page_size} 0\n" for address in loop.addresses())
+    _, counts, _ = run_driver(driver, profile, once * loop.rounds)
+    assert counts.pop("not_mapped") == 0
+    return tuple(counts.values())
+
+
+def counts_of(expected: Expected) -> tuple[int, ...]:
+    e = expected
+    return (e.lookups, e.l1_hits, e.stlb_hits, e.walks_4k, e.walks_2m, e.walks_1g)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
+def test_c_model_counts_what_is_known(driver: Path, profile: Path) -> None:
+    loops = loops_of(profile.stem)
+    wrong = [
+        (loop, found)
+        for loop in loops
+        if (found := measured(driver, profile, loop)) != counts_of(loop.expected)
+    ]
+    assert not wrong
+    assert {loop.page_size for loop in loops} == {"4k", "2m", "1g"}
+    # Every buffer's edge is seen from both sides: loops that miss each time, and not at all.
+    assert {"geometry"} <= {loop.expected.source for loop in loops}
+    assert any(loop.expected.walks == loop.expected.lookups for loop in loops)
+    assert any(loop.expected.stlb_hits == 0 for loop in loops)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
+def test_geometry_and_reference_model_agree(profile: Path) -> None:
+    geometry = load_profile(profile)
+    for loop in loops_of(profile.stem):
+        if loop.expected.source == "geometry" and loop.pages <= 600:
+            counted = known_answers.from_reference(
+                geometry, loop.addresses(), loop.page_size, loop.rounds
+            )
+            assert counts_of(counted) == counts_of(loop.expected), loop
+
+
+def test_repeated_state_is_multiplied_exactly(driver: Path) -> None:
+    """Many rounds cost what one period costs, and give what every round would have given."""
+    profile = PROFILES[0]
+    short = [x for x in loops_of(profile.stem) if x.expected.source == "reference"]
+    for loop in [replace(x, rounds=1001) for x in short if x.pages < 20]:
+        expected = known_answers.from_reference(
+            load_profile(profile), loop.addresses(), loop.page_size, loop.rounds
+        )
+        assert measured(driver, profile, loop) == counts_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("profile", "pages", "stride", "size", "stlb_hits", "walks"),
+    [
+        ("skylake-sp", 128, 1, "4k", 0, 128),  # fills the first level exactly
+        ("skylake-sp", 8, 16, "4k", 0, 8),  # one set of the first level, all its ways
+        ("skylake-sp", 8, 1, "2m", 0, 8),  # fills the first level for large pages
+        ("skylake-sp", 1536, 1, "4k", 1536 * 9, 1536),  # fills the second level exactly
+        ("skylake-sp", 3072, 1, "4k", 0, 3072 * 10),
+        ("icelake-sp", 2048, 1, "4k", 2048 * 9, 2048),  # both parts of the second level
+        ("icelake-sp", 1024, 1, "2m", 1024 * 9, 1024),  # one of them
+        ("icelake-sp", 2048, 1, "2m", 0, 2048 * 10),
+        ("sapphire-rapids", 256, 1, "4k", 0, 256),
+        ("sapphire-rapids", 32, 1, "2m", 0, 32),
+        ("zen3", 64, 1, "4k", 0, 64),
+        ("zen3", 65, 1, "4k", 65 * 9, 65),
+        ("zen3", 512, 1, "4k", 512 * 9, 512),
+        ("zen3", 512, 1, "2m", 512 * 9, 512),
+        ("zen4", 160, 4, "4k", 0, 1600),  # five pages for four ways, in 32 sets
+        ("zen4", 64, 1, "1g", 0, 64),  # 1 GB entries in the first level, none in the second
+    ],
+)
+def test_answers_worked_out_by_hand(
+    profile: str, pages: int, stride: int, size: str, stlb_hits: int, walks: int
+) -> None:
+    loops = loops_of(profile)
+    [loop] = [x for x in loops if (x.page_size, x.pages, x.stride) == (size, pages, stride)]
+    assert (loop.expected.stlb_hits, loop.expected.walks) == (stlb_hits, walks)
+    assert loop.expected.l1_hits == pages * 10 - stlb_hits - walks
