@@ -139,6 +139,7 @@ class WorkloadSpec:
     timeout_s: float = 900.0  # wall time of one trial before it counts as hung
     files: tuple[str, ...] = ()  # kernel artefacts that it needs in the guest: "bench"
     programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
+    traces: tuple[str, ...] = ()  # events counted in the guest, which the counters see: "tlb_flush"
 
 
 @dataclass(frozen=True, kw_only=True)

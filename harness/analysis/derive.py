@@ -11,6 +11,14 @@ from dataclasses import replace
 from harness.analysis.catalogue import INSTANCE_MEANS, OPERATIONS, ORIGIN_GROUPS, SECONDS
 from harness.model import Reading, Source, Status, unknown
 
+LOADS = "load.count"
+PER_THOUSAND_LOADS = (
+    "tlb.remote_flush",
+    "tlb.shootdown_ipi",
+    "direct_map.splits_2m",
+    "direct_map.splits_1g",
+)
+
 PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
 """Which source's seconds and operations divide a reading whose own source has none."""
 
@@ -57,7 +65,24 @@ def groups(readings: Iterable[Reading]) -> tuple[Reading, ...]:
     made = (
         merged(parts, dict(key[2]), mean=key[0] in INSTANCE_MEANS) for key, parts in found.items()
     )
-    return tuple(reading for reading in made if reading.key not in reported)
+    every = (*made, *per_thousand_loads(readings))
+    return tuple(reading for reading in every if reading.key not in reported)
+
+
+def per_thousand_loads(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    """``PER_THOUSAND_LOADS`` in the window, where a workload says how many programs it loaded."""
+    loads = next((r for r in readings if r.name == LOADS), None)
+    if loads is None:
+        return ()
+    found = []
+    for reading in readings:
+        if reading.name in PER_THOUSAND_LOADS and reading.labels.get("phase") == "window":
+            one = divided(reading, loads, "load")
+            value = None if one.value is None else one.value * 1000
+            name = f"{reading.name}.per_1k_loads"
+            labels = {k: v for k, v in reading.labels.items() if k != "phase"}
+            found.append(replace(one, name=name, value=value, unit=reading.unit, labels=labels))
+    return tuple(found)
 
 
 def window_of(reading: Reading, windows: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.counters import itlb, perf
 from harness.counters.attribution import Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import layout, readings
+from harness.counters.facts import holdings, layout, readings
 from harness.counters.facts.files import Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
@@ -67,6 +67,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     out += readings.of_kernel(files)
     for edge, where in layouts.items():
         out += layout.of_text(where, edge)
+        out += holdings.of_edge(files, where, edge)
     return TrialReadings(readings=tuple(out), windows=labels, sites=sites)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.counters.facts import proc_files, trace
+from harness.counters.facts import memory, proc_files, trace
 from harness.errors import DataError
 from harness.model import Reading, Source, Status, unknown
 
@@ -18,6 +18,8 @@ PARSERS: Mapping[str, Callable[[str], Mapping[str, int]]] = {
     "proc/vmstat": proc_files.pairs,
     "proc/meminfo": proc_files.meminfo,
     "proc/interrupts": proc_files.interrupts,
+    "proc/vmallocinfo": memory.vmalloc,
+    "proc/slabinfo": memory.slab,
     "execmem/stats": proc_files.pairs,
     "tracing/tlb_flush": trace.tlb_flush,
 }
@@ -41,6 +43,10 @@ class Files:
         self._files = files
         self._absent = absent
         self._tables: dict[tuple[str, str], Mapping[str, int] | Missing] = {}
+
+    def sampled(self, edge: str, name: str) -> bool:
+        """Whether the guest was asked for the file, could it be read or not."""
+        return f"{edge}/{name}" in self._files or f"{edge}/{name}" in self._absent
 
     def raw(self, edge: str, name: str) -> bytes | Missing:
         """The bytes of a file, or why there are none."""

@@ -6,6 +6,7 @@ Counters become differences with the label ``phase``; states become values with 
 """
 
 from harness.counters.facts.files import EDGES, Files, Missing, Value, reading
+from harness.counters.facts.memory import OWNER_NAMES, SLAB_GROUPS
 from harness.counters.facts.trace import REASONS
 from harness.model import Reading
 
@@ -88,12 +89,12 @@ def of_kernel(files: Files) -> list[Reading]:
     for name, (file, key) in LEVELS.items():
         for edge in EDGES:
             out.append(reading(name, files.number(edge, file, key), "kB", {"at": edge}))
-    return [*out, *_flushes(files), *_execmem(files)]
+    return [*out, *_flushes(files), *_execmem(files), *_owners(files)]
 
 
 def _flushes(files: Files) -> list[Reading]:
     """Flushes by reason where the guest traced them; nothing where it was not asked to."""
-    if not any(isinstance(files.raw(edge, TLB_FLUSH), bytes) for edge in EDGES):
+    if not any(files.sampled(edge, TLB_FLUSH) for edge in EDGES):
         return []
     out = []
     for reason in REASONS:
@@ -113,6 +114,20 @@ def reading_with(found: Reading, **labels: str) -> Reading:
         labels={**found.labels, **labels},
         reason=found.reason,
     )
+
+
+def _owners(files: Files) -> list[Reading]:
+    """vmalloc memory by owner, slab pages by group of caches."""
+    out = []
+    for name, file, label, groups in (
+        ("memory.vmalloc", "proc/vmallocinfo", "owner", OWNER_NAMES),
+        ("memory.slab_pages", "proc/slabinfo", "cache", SLAB_GROUPS),
+    ):
+        for edge in EDGES:
+            for group in groups:
+                value = files.number(edge, file, group)
+                out.append(reading(name, value, "B", {"at": edge, label: group}))
+    return out
 
 
 def _execmem(files: Files) -> list[Reading]:

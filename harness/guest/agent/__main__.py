@@ -78,13 +78,15 @@ def trial(channel: Channel) -> None:
             marker.watch(address)
     ctx = Context(channel, document, FOLDER)
     workload = load_workload(FOLDER, workload_spec["module"])
-    edges.sample(channel, "baseline")
+    traces = workload_spec.get("traces", [])
+    edges.start(traces)
+    edges.sample(channel, "baseline", traces)
     try:
         ctx.progress("setting up")
         workload.setup(ctx)
         ctx.progress("warming up")
         workload.warm(ctx)
-        edges.sample(channel, "open")
+        edges.sample(channel, "open", traces)
         ctx.progress("measuring")
         began = time.monotonic_ns()
         marker.open(WINDOW)
@@ -92,12 +94,12 @@ def trial(channel: Channel) -> None:
         marker.close(WINDOW)
         ended = time.monotonic_ns()
         channel.record("windows", {str(WINDOW): {"label": "measured", "ns": ended - began}})
-        edges.sample(channel, "close")
+        edges.sample(channel, "close", traces)
         ctx.progress("tearing down")
         workload.teardown(ctx)
     finally:
         ctx.stop_children()
-    edges.sample(channel, "end")
+    edges.sample(channel, "end", traces)
 
 
 def main() -> None:

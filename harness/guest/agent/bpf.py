@@ -5,6 +5,7 @@ import ctypes
 import os
 
 NR_BPF = 321  # x86_64
+PROG_LOAD = 5
 PROG_GET_NEXT_ID = 11
 PROG_GET_FD_BY_ID = 13
 OBJ_GET_INFO_BY_FD = 15
@@ -50,6 +51,17 @@ def _bpf(command: int, attr: "ctypes.Array[ctypes.c_uint32]", size: int) -> int:
 
 def _words(*values: int) -> "ctypes.Array[ctypes.c_uint32]":
     return (ctypes.c_uint32 * 32)(*values)
+
+
+def load(program_type: int, instructions: bytes) -> int:
+    """Load a program of 8-byte ``instructions``; returns its file descriptor.
+
+    ``program_type`` as in enum bpf_prog_type. Raises OSError when the kernel refuses it.
+    """
+    text, licence = ctypes.create_string_buffer(instructions), ctypes.create_string_buffer(b"GPL")
+    pointers = [ctypes.addressof(text), ctypes.addressof(licence)]
+    low_and_high = [half for p in pointers for half in (p & 0xFFFFFFFF, p >> 32)]
+    return _bpf(PROG_LOAD, _words(program_type, len(instructions) // 8, *low_and_high), 48)
 
 
 def programs() -> list[dict[str, object]]:

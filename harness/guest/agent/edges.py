@@ -2,7 +2,9 @@
 """What is sampled at the edges of a trial. Raw: the host parses it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from . import bpf
 from .frames import Channel
@@ -13,16 +15,37 @@ FILES = {
     "proc/interrupts": "/proc/interrupts",
     "proc/slabinfo": "/proc/slabinfo",
     "proc/vmallocinfo": "/proc/vmallocinfo",
+    "proc/modules": "/proc/modules",
     "execmem/stats": "/sys/kernel/debug/execmem/stats",
 }
 PAGE_TABLES = ("kernel_page_tables", "/sys/kernel/debug/page_tables/kernel")
+
+EVENTS = Path("/sys/kernel/tracing/events")
+TRACES = {"tlb_flush": ("tlb/tlb_flush", "hist:keys=reason")}
+"""What a workload can ask to be traced: the event and its trigger. A traced event runs more
+kernel text, which the counters see: hence only where it is asked for."""
 
 IMAGE_SYMBOLS = frozenset({"_text", "_stext", "_etext", "_end", "__start_rodata", "_sinittext"})
 """Symbols of the kernel image that bound its text."""
 
 
-def sample(channel: Channel, edge: str) -> None:
+def start(traces: list[str]) -> None:
+    """Begin to trace; a kernel that cannot is told by the file that is then absent or empty.
+
+    Raises ValueError for a trace that is not known.
+    """
+    for trace in traces:
+        if trace not in TRACES:
+            raise ValueError(f"trace {trace!r} is not known: {', '.join(TRACES)}")
+        event, trigger = TRACES[trace]
+        with suppress(OSError):
+            (EVENTS / event / "trigger").write_text(trigger)
+
+
+def sample(channel: Channel, edge: str, traces: Sequence[str] = ()) -> None:
     """Send every source as ``<edge>/<source>``; one that cannot be read as ``absent``."""
+    for trace in traces:
+        _send_file(channel, f"{edge}/tracing/{trace}", str(EVENTS / TRACES[trace][0] / "hist"))
     for name, path in (*FILES.items(), PAGE_TABLES):
         _send_file(channel, f"{edge}/{name}", path)
     _send(channel, f"{edge}/kallsyms_text", text_symbols)

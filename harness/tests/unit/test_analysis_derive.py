@@ -110,3 +110,32 @@ def test_window_of() -> None:
     assert derive.window_of(walks(1, phase="window"), ["a"]) == "a"
     assert derive.window_of(walks(1, phase="window"), ["a", "b"]) is None
     assert derive.window_of(walks(1, phase="load"), ["a"]) is None
+
+
+def flushes(value: int | None, phase: str) -> Reading:
+    labels = {"phase": phase}
+    if value is None:
+        return unknown("tlb.remote_flush", "event", Source.KERNEL, Status.FAILED, "lost", labels)
+    return Reading(
+        name="tlb.remote_flush", value=value, unit="event", source=Source.KERNEL, labels=labels
+    )
+
+
+def loads(value: int) -> Reading:
+    return Reading(name="load.count", value=value, unit="load", source=Source.WORKLOAD)
+
+
+def test_events_per_thousand_loads_are_those_of_the_window() -> None:
+    found = derive.groups([flushes(70, "load"), flushes(30, "window"), loads(2000), walks(5)])
+    (one,) = found
+    assert (one.name, one.value, one.unit) == ("tlb.remote_flush.per_1k_loads", 15.0, "event")
+    assert derive.groups([flushes(30, "window")]) == ()
+
+
+def test_no_rate_over_no_loads_and_none_of_an_unknown() -> None:
+    for found in (
+        derive.groups([flushes(30, "window"), loads(0)]),
+        derive.groups([flushes(None, "window"), loads(2000)]),
+    ):
+        assert [r.value for r in found] == [None]
+        assert found[0].reason

@@ -2,6 +2,7 @@
 """The workload churn outside a guest: what its program prints, and what is made of it."""
 
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +29,10 @@ class Guest:
     """What the workload is given, recording what it reports."""
 
     def __init__(self, printed: str, **params: Any) -> None:
-        self.params = {"loads": 5, "threads": 2, "kept": 3, "settle_s": 0, **params}
+        defaults = {"loads": 5, "threads": 2, "kept": 3, "population": 0, "settle_s": 0}
+        self.params = {**defaults, **params}
         self.seed = 7
+        self.rng = Random(7)
         self.printed = printed
         self.ran: list[list[str]] = []
         self.readings: list[tuple[Any, ...]] = []
@@ -42,6 +45,9 @@ class Guest:
         return self.printed
 
     run_measured = run
+
+    def wait(self, seconds: float) -> None:
+        self.waited = seconds
 
     def emit(self, *reading: Any) -> None:
         self.readings.append(reading)
@@ -62,7 +68,7 @@ def test_latencies_and_what_was_never_done(churn: ModuleType) -> None:
     assert by_labels["attach", "p50"][1] is None
     assert by_labels["attach", "p50"][4:] == ("not_counted", "no attach at this seed")
     assert len(by_labels) == 16
-    assert guest.readings[0][0] == "load.rate"
+    assert [r[0] for r in guest.readings[:2]] == ["load.count", "load.rate"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,29 @@ def test_latencies_and_what_was_never_done(churn: ModuleType) -> None:
 def test_what_went_wrong_is_said(churn: ModuleType, printed: str, why: str) -> None:
     with pytest.raises(churn.WorkloadFailed, match=why):
         measured(churn, Guest(printed))
+
+
+def test_a_population_without_churn(churn: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[int, bytes]] = []
+    closed: list[int] = []
+
+    def load(kind: int, text: bytes) -> int:
+        loaded.append((kind, text))
+        return 1000 + len(loaded)
+
+    monkeypatch.setattr(churn.bpf, "load", load)
+    monkeypatch.setattr(churn.os, "close", closed.append)
+    guest = measured(churn, Guest("", loads=0, population=3))
+    assert (guest.ran, guest.readings) == ([], [])
+    assert closed == [1001, 1002, 1003]
+    assert all(len(text) % 8 == 0 and len(text) >= 16 for _, text in loaded)
+    assert {kind for kind, _ in loaded} <= set(churn.TYPES)
+
+
+def test_sizes_follow_the_published_fleet(churn: ModuleType) -> None:
+    sizes = sorted(churn.jited_bytes(Random(seed)) for seed in range(4000))
+    assert sizes[1900] < 500 <= sizes[2100]
+    assert sizes[2900] < 2000 <= sizes[3100]
 
 
 def test_parameters_are_checked(churn: ModuleType) -> None:

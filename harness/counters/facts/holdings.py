@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What dynamic text costs at one edge: memory held for BPF text, pages that map modules."""
+
+from harness.counters.facts import modules
+from harness.counters.facts.files import Files, Missing, Value, reading
+from harness.counters.facts.layout import PAGE_NAMES, Layout
+from harness.counters.facts.memory import BPF_TEXT_OWNERS
+from harness.counters.facts.readings import EXECMEM
+from harness.errors import DataError
+from harness.model import Reading
+
+VMALLOC = "proc/vmallocinfo"
+MODULES = "proc/modules"
+
+
+def of_edge(files: Files, where: Layout, edge: str) -> list[Reading]:
+    """Readings of ``edge``, whose text is at ``where``."""
+    at = {"at": edge}
+    held = reading("bpf.text.held_bytes", _held(files, where, edge), "B", at)
+    return [held, *_modules(files, where, edge)]
+
+
+def _held(files: Files, where: Layout, edge: str) -> Value:
+    """Bytes that the allocator of BPF text has taken, used or not."""
+    if isinstance(files.raw(edge, EXECMEM), bytes):
+        used, free = (files.number(edge, EXECMEM, f"bytes_{kind}") for kind in ("used", "free"))
+        if isinstance(used, Missing):
+            return used
+        return free if isinstance(free, Missing) else used + free
+    total = 0
+    for owner in BPF_TEXT_OWNERS:
+        part = files.number(edge, VMALLOC, owner)
+        if isinstance(part, Missing):
+            return part
+        total += part
+    if not total and where.programs is None:
+        return Missing("; ".join(where.reasons) or "programs are not known")
+    if not total and any(p.jited_len for p in where.programs or ()):
+        return Missing(f"{VMALLOC} names no function that is known to allocate BPF text")
+    return total
+
+
+def _modules(files: Files, where: Layout, edge: str) -> list[Reading]:
+    """Only where the guest was asked for its modules and has some, or could not tell."""
+    if not files.sampled(edge, MODULES):
+        return []
+    at = {"at": edge}
+    found = files.parsed(edge, MODULES, lambda data: modules.parse(data.decode(errors="replace")))
+    if isinstance(found, Missing):
+        return [reading("modules.loaded", found, "module", at)]
+    if not found:
+        return []
+    out = [
+        reading("modules.loaded", len(found), "module", at),
+        reading("modules.bytes", sum(module.size for module in found), "B", at),
+    ]
+    why = Missing("; ".join(where.reasons) or "page tables are not known")
+    mapped: modules.Mapped | None = None
+    if where.tables is not None:
+        try:
+            mapped = modules.mapped(found, where.tables)
+        except DataError as error:
+            why = Missing(f"{MODULES}: {error}")
+    for kind in modules.KINDS:
+        for level in ("pte", "pmd"):
+            value: Value = why if mapped is None else mapped.pages[kind, level]
+            out.append(reading(f"modules.{kind}.{PAGE_NAMES[level]}", value, "page", at))
+        value = why if mapped is None else mapped.would_do[kind]
+        out.append(reading(f"modules.{kind}.large_would_do", value, "page", at))
+    return out

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""/proc/vmallocinfo and /proc/slabinfo: who holds how much of the kernel's memory."""
+
+import re
+from collections.abc import Mapping
+
+from harness.errors import DataError
+
+PAGE_BYTES = 4096
+QUOTED = 60
+
+# Functions that allocate, by what they allocate for; the rest is "other".
+OWNERS: Mapping[str, str] = {
+    "bpf_jit_binary_alloc": "bpf_text",
+    "bpf_prog_pack_alloc": "bpf_text",
+    "execmem_alloc": "bpf_text",
+    "new_area": "bpf_text",
+    "bpf_trampoline_update": "bpf_trampoline",
+    "bpf_trampoline_get": "bpf_trampoline",
+    "bpf_dispatcher_change_prog": "bpf_trampoline",
+    "bpf_jit_alloc_exec_page": "bpf_trampoline",
+    "arch_ftrace_update_trampoline": "ftrace",
+    "alloc_insn_page": "kprobe",
+    "load_module": "module",
+    "move_module": "module",
+    "bpf_prog_alloc_no_stats": "bpf_prog",
+    "bpf_prog_realloc": "bpf_prog",
+    "kernel_clone": "stack",
+    "fork_idle": "stack",
+}
+OWNER_NAMES = (*dict.fromkeys(OWNERS.values()), "other")
+BPF_TEXT_OWNERS = ("bpf_text", "bpf_trampoline")
+
+_AREA = re.compile(r"^0x[0-9a-f(_ptrval)]+-0x[0-9a-f(_ptrval)]+\s+(?P<size>\d+)(?: (?P<rest>.*))?$")
+_CALLER = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?(?: |$)")
+_PAGES = re.compile(r"(?:^| )pages=(\d+)(?: |$)")
+_SLAB_VERSION = "slabinfo - version: 2.1"
+_SLAB = re.compile(
+    r"^(?P<name>\S+)\s+\d+\s+\d+\s+\d+\s+\d+\s+(?P<pages>\d+) : tunables\s+\d+\s+\d+\s+\d+"
+    r" : slabdata\s+\d+\s+(?P<slabs>\d+)\s+\d+"
+)
+SLAB_GROUPS = ("vmap_area", "kmalloc", "other")
+
+
+def vmalloc_callers(text: str) -> dict[str, int]:
+    """/proc/vmallocinfo: bytes of memory (pages, not address space) by the function that
+    allocated them; areas that are kept mapped after their release ("unpurged") hold none.
+
+    Raises DataError, with the line, for one that is not recognised.
+    """
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        area = _AREA.match(line.rstrip())
+        if not area:
+            raise DataError(f"line {number} is no vmalloc area: {line[:QUOTED]!r}")
+        rest = area["rest"] or ""
+        pages = _PAGES.search(rest)
+        if not pages:
+            continue  # device memory, per-CPU address space, unpurged areas
+        caller = _CALLER.match(rest)
+        if not caller:
+            raise DataError(f"line {number} names no caller: {line[:QUOTED]!r}")
+        name = caller["name"].partition(".")[0]  # a part of a function that gcc split
+        found[name] = found.get(name, 0) + int(pages[1]) * PAGE_BYTES
+    if not found:
+        raise DataError("no area with memory in it")
+    return found
+
+
+def by_owner(callers: Mapping[str, int]) -> dict[str, int]:
+    """Bytes by owner (``OWNER_NAMES``); an owner without memory has 0."""
+    found = dict.fromkeys(OWNER_NAMES, 0)
+    for caller, size in callers.items():
+        found[OWNERS.get(caller, "other")] += size
+    return found
+
+
+def vmalloc(text: str) -> dict[str, int]:
+    """``by_owner`` of /proc/vmallocinfo."""
+    return by_owner(vmalloc_callers(text))
+
+
+def slab_caches(text: str) -> dict[str, int]:
+    """/proc/slabinfo, version 2.1: bytes of pages by cache.
+
+    Raises DataError for another version and, with the line, for what is not recognised.
+    """
+    lines = text.splitlines()
+    if not lines or lines[0] != _SLAB_VERSION:
+        raise DataError(f"not {_SLAB_VERSION!r}: {(lines or [''])[0][:QUOTED]!r}")
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], 2):
+        if line.startswith("#"):
+            continue
+        cache = _SLAB.match(line)
+        if not cache:
+            raise DataError(f"line {number} is no slab cache: {line[:QUOTED]!r}")
+        size = int(cache["pages"]) * int(cache["slabs"]) * PAGE_BYTES
+        found[cache["name"]] = found.get(cache["name"], 0) + size
+    if not found:
+        raise DataError("no cache in it")
+    return found
+
+
+def slab(text: str) -> dict[str, int]:
+    """Bytes by group of caches (``SLAB_GROUPS``)."""
+    found = dict.fromkeys(SLAB_GROUPS, 0)
+    for cache, size in slab_caches(text).items():
+        group = "kmalloc" if cache.startswith("kmalloc-") else cache
+        found[group if group in found else "other"] += size
+    return found

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who holds memory and how modules are mapped: captured files; anything else is refused."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from harness.counters.facts import holdings, layout, memory, modules, page_tables, readings
+from harness.counters.facts.files import Files
+from harness.errors import DataError
+from harness.model import Reading, Status
+from harness.tests.unit.captured_trials import MIXED, trial
+
+
+def kept(name: str, variant: str = MIXED) -> str:
+    return trial(variant).files[name].decode()
+
+
+def test_vmalloc_memory_by_owner() -> None:
+    packs = memory.vmalloc(kept("close/proc/vmallocinfo"))
+    assert packs["bpf_text"] == 2 << 20
+    assert packs["bpf_trampoline"] == 4096
+    assert packs["module"] == 40 * 4096
+    alone = memory.vmalloc_callers(kept("close/proc/vmallocinfo", "upstream"))
+    assert alone["bpf_jit_binary_alloc"] == alone["bpf_prog_alloc_no_stats"]
+    assert memory.vmalloc(kept("baseline/proc/vmallocinfo"))["bpf_text"] == 0
+
+
+def test_areas_without_memory_of_their_own_hold_none() -> None:
+    text = (
+        "0x(____ptrval____)-0x(____ptrval____)   20480 irq_init_percpu_irqstack+0xe9/0x120 vmap\n"
+        "0x00000000c0000000-0x00000000c0002000    8192 unpurged vm_area\n"
+        "0xffffc90000000000-0xffffc90000005000   20480 f.isra.0+0x1/0x2 [mod] pages=4 vmalloc\n"
+    )
+    assert memory.vmalloc_callers(text) == {"f": 4 * 4096}
+
+
+def test_slab_pages() -> None:
+    caches = memory.slab_caches(kept("close/proc/slabinfo"))
+    assert caches["RAWv6"] == 4 * 4096
+    grouped = memory.slab(kept("close/proc/slabinfo"))
+    assert sum(grouped.values()) == sum(caches.values())
+    assert grouped["vmap_area"] == caches["vmap_area"]
+
+
+CACHE = "x 1 1 64 64 1 : tunables 0 0 0 : slabdata 1 1 0\n"
+
+
+@pytest.mark.parametrize(
+    ("parse", "content", "why"),
+    [
+        (memory.vmalloc, "", "no area"),
+        (memory.vmalloc, "0x1-0x2 4096 pages=1 vmalloc\n", "line 1 names no caller"),
+        (memory.vmalloc, "[0x1-0x2] 4096 f+0x1/0x2 pages=1\n", "line 1 is no vmalloc area"),
+        (memory.slab, "slabinfo - version: 3.0\n" + CACHE, "version: 2.1"),
+        (memory.slab, "", "version: 2.1"),
+        (memory.slab, "slabinfo - version: 2.1\n# name\n", "no cache"),
+        (memory.slab, "slabinfo - version: 2.1\nx 1 1 64\n", "line 2"),
+        (modules.parse, "aead 16384 0 - Live 0x0000000000000000\n", "kptr_restrict"),
+        (modules.parse, "aead 16384 0 -\n", "line 1"),
+        (modules.parse, "aead 16384 0 - Zombie 0xffffffffc021a000\n", "line 1"),
+    ],
+)
+def test_unrecognised_content_is_refused(
+    parse: Callable[[str], object], content: str, why: str
+) -> None:
+    with pytest.raises(DataError, match=why):
+        parse(content)
+
+
+def test_pages_of_modules() -> None:
+    found = modules.parse(kept("workload/proc_modules"))
+    assert [m.name for m in found][:2] == ["akcipher", "af_alg"]
+    mapped = modules.mapped(found, page_tables.parse(kept("close/kernel_page_tables")))
+    assert sum(mapped.pages.values()) == sum(m.size for m in found) // 4096
+    assert mapped.pages["text", "pte"] == 10
+    assert mapped.would_do == {"text": 1, "rodata": 1, "data": 1}
+
+
+def test_a_module_in_several_pieces_is_refused() -> None:
+    tables = page_tables.parse(kept("close/kernel_page_tables"))
+    (first, *_) = modules.parse(kept("workload/proc_modules"))
+    with pytest.raises(DataError, match="not mapped as one piece"):
+        modules.mapped([modules.Module(first.name, first.start, 1 << 30)], tables)
+
+
+def at_close(
+    changed: Mapping[str, bytes], absent: Mapping[str, str] | None = None
+) -> dict[str, Reading]:
+    raw = trial(MIXED)
+    gone = {**raw.absent, **(absent or {})}
+    files = {k: v for k, v in {**raw.files, **changed}.items() if k not in gone}
+    found = Files(files, gone)
+    edge = holdings.of_edge(found, layout.layout(found, "close"), "close")
+    return {r.name: r for r in edge}
+
+
+def test_memory_held_for_bpf_text() -> None:
+    assert at_close({})["bpf.text.held_bytes"].value == (2 << 20) + 4096
+    stats = {"close/execmem/stats": b"bytes_used 4096\nbytes_free 8192\n"}
+    gone = {k: v for k, v in trial(MIXED).absent.items() if k != "close/execmem/stats"}
+    raw = trial(MIXED)
+    files = Files({**raw.files, **stats}, gone)
+    held = holdings.of_edge(files, layout.layout(files, "close"), "close")[0]
+    assert held.value == 12288
+
+
+def test_an_allocator_that_is_not_known_is_not_zero() -> None:
+    other = kept("close/proc/vmallocinfo").replace("bpf_prog_pack_alloc", "brand_new_alloc")
+    other = other.replace("bpf_trampoline_update", "brand_new_alloc")
+    held = at_close({"close/proc/vmallocinfo": other.encode()})["bpf.text.held_bytes"]
+    assert held.status is Status.NOT_SUPPORTED
+    assert "known to allocate BPF text" in held.reason
+
+
+def test_modules_that_cannot_be_read_are_not_supported() -> None:
+    listed = kept("workload/proc_modules").encode()
+    found = at_close({"close/proc/modules": listed})
+    assert (found["modules.loaded"].value, found["modules.text.pages_4k"].value) == (7, 10)
+    assert "modules.loaded" not in at_close({"close/proc/modules": b""})
+    missing = at_close({}, {"close/proc/modules": "/proc/modules: No such file or directory"})
+    assert missing["modules.loaded"].status is Status.NOT_SUPPORTED
+    blind = at_close(
+        {"close/proc/modules": listed}, {"close/kernel_page_tables": "no such debugfs file"}
+    )
+    assert blind["modules.text.pages_4k"].reason == "no such debugfs file"
+
+
+def test_a_trace_that_was_asked_for_and_is_missing_says_so() -> None:
+    raw = trial(MIXED)
+    absent = {f"{edge}/tracing/tlb_flush": "hist: No such file or directory" for edge in EDGES}
+    found = readings.of_kernel(Files(raw.files, {**raw.absent, **absent}))
+    flushes = [r for r in found if r.name == "tlb.flush"]
+    assert flushes
+    assert {(r.status, r.reason) for r in flushes} == {
+        (Status.NOT_SUPPORTED, "hist: No such file or directory")
+    }
+
+
+EDGES = ("baseline", "open", "close", "end")
