@@ -65,9 +65,10 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
     """
     path = profile if isinstance(profile, Path) else build.profile_path(profile)
     geometry = load_profile(path)
+    empty = Model(geometry)
     found: dict[tuple[str, int, int], str] = {}
     for size in SIZES:
-        for pages, stride, edge in _edges(geometry, size):
+        for pages, stride, edge in _edges(empty, size):
             if _fits(size, pages, stride, base):
                 found.setdefault((size, pages, stride), edge)
     return [
@@ -76,27 +77,36 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
             pages=pages,
             stride=stride,
             rounds=rounds,
-            expected=expected(geometry, _addresses(size, pages, stride, base), size, rounds),
+            expected=expected(
+                geometry, _addresses(size, pages, stride, base), size, rounds, empty=empty
+            ),
             edge=edge,
         )
         for (size, pages, stride), edge in found.items()
     ]
 
 
-def expected(geometry: dict[str, Any], addresses: list[int], size: str, rounds: int) -> Expected:
-    """Counts of one loop over pages at ``addresses``, by geometry or else by the reference."""
-    return from_geometry(geometry, addresses, size, rounds) or from_reference(
-        geometry, addresses, size, rounds
-    )
+def expected(
+    geometry: dict[str, Any],
+    addresses: list[int],
+    size: str,
+    rounds: int,
+    *,
+    empty: Model | None = None,
+) -> Expected:
+    """Counts of one loop over pages at ``addresses``, by geometry or else by the reference.
+
+    ``empty`` is a model of ``geometry`` that was not used yet, to save making one.
+    """
+    derived = from_geometry(empty or Model(geometry), addresses, size, rounds)
+    return derived or from_reference(geometry, addresses, size, rounds)
 
 
-def from_geometry(
-    geometry: dict[str, Any], addresses: list[int], size: str, rounds: int
-) -> Expected | None:
+def from_geometry(empty: Model, addresses: list[int], size: str, rounds: int) -> Expected | None:
     """Counts that follow from sets and ways alone; None where the policy decides."""
-    if geometry["inclusion"] != "none":
+    if empty.inclusion != "none":
         return None
-    code = Model(geometry).code
+    code = empty.code
     first, second = place(code.first, size), place(code.second, size)
     if not first or not second:
         return None
@@ -128,7 +138,7 @@ def from_reference(
     seen: dict[str, int] = {}
     totals = [Counter[str]()]
     for number in range(rounds):
-        state = _state(model)
+        state = _state(model) if rounds > DEFAULT_ROUNDS else str(number)
         if state in seen:
             begin = seen[state]
             periods, rest = divmod(rounds - number, number - begin)
@@ -211,9 +221,8 @@ def _fits(size: str, pages: int, stride: int, base: int) -> bool:
     return base + ((pages - 1) * stride + 1 << SHIFT[size]) <= USER_END
 
 
-def _edges(geometry: dict[str, Any], size: str) -> Iterator[tuple[int, int, str]]:
+def _edges(model: Model, size: str) -> Iterator[tuple[int, int, str]]:
     """Pages and stride just below, at and above what each buffer can hold."""
-    model = Model(geometry)
     for name, buffer in model.buffers.items():
         if name not in (*CODE, "stlb"):
             continue

@@ -37,20 +37,22 @@ stlb.4k = all
 stlb.2m = 0-7
 stlb.1g = 8-15
 
-# The data side; used only when loads and stores are followed. Loads: leaf 18, subleaves 3, 4
-# and 5. Index and replacement: unverified.
+# The data side; used only when loads and stores are followed. Loads, 64 entries, 4 ways: leaf
+# 18, subleaf 3. Index and replacement: unverified.
 data_4k.entries = 64
 data_4k.ways = 4
 data_4k.index = linear
 data_4k.replacement = tree-plru
 data_4k.4k = all
 
+# Loads, 32 entries, 4 ways: leaf 18, subleaf 4. Index and replacement: unverified.
 data_2m.entries = 32
 data_2m.ways = 4
 data_2m.index = linear
 data_2m.replacement = tree-plru
 data_2m.2m = all
 
+# Loads, 8 entries, fully associative: leaf 18, subleaf 5. Replacement: unverified.
 data_1g.entries = 8
 data_1g.ways = 8
 data_1g.index = linear
@@ -58,6 +60,7 @@ data_1g.replacement = tree-plru
 data_1g.1g = all
 
 # Stores: 16 entries, fully associative, all sizes (leaf 18, subleaf 2).
+# Replacement: unverified.
 store.entries = 16
 store.ways = 16
 store.index = linear

@@ -34,21 +34,22 @@ stlb.4k = all
 stlb.2m = 0-7
 stlb.1g = 8-15
 
-# The data side; used only when loads and stores are followed. Loads of 4 kB pages: leaf 18,
-# subleaf 4 says 64 entries of 4 ways; the manual says 96 of 6, unverified. Of 2 MB and 1 GB
-# pages: leaf 18, subleaves 5 and 6. Index and replacement: unverified.
+# The data side; used only when loads and stores are followed. Loads, 64 entries, 4 ways: leaf
+# 18, subleaf 4; the manual says 96, unverified. Index and replacement: unverified.
 data_4k.entries = 64
 data_4k.ways = 4
 data_4k.index = linear
 data_4k.replacement = tree-plru
 data_4k.4k = all
 
+# Loads, 32 entries, 4 ways: leaf 18, subleaf 5. Index and replacement: unverified.
 data_2m.entries = 32
 data_2m.ways = 4
 data_2m.index = linear
 data_2m.replacement = tree-plru
 data_2m.2m = all
 
+# Loads, 8 entries, fully associative: leaf 18, subleaf 6. Replacement: unverified.
 data_1g.entries = 8
 data_1g.ways = 8
 data_1g.index = linear
@@ -56,6 +57,7 @@ data_1g.replacement = tree-plru
 data_1g.1g = all
 
 # Stores: 16 entries, fully associative, all sizes (leaf 18, subleaf 3).
+# Replacement: unverified.
 store.entries = 16
 store.ways = 16
 store.index = linear

@@ -32,21 +32,22 @@ stlb.replacement = mru3-plru4
 stlb.4k = all
 stlb.2m = all
 
-# The data side; used only when loads and stores are followed. 64 entries of 4 ways (CPUID
-# leaf 2, descriptor 03), 32 of 4 ways for 2 MB and 4 fully associative for 1 GB (descriptor
-# 63). Index and replacement: unverified.
+# The data side; used only when loads and stores are followed. 64 entries, 4 ways: CPUID leaf
+# 2, descriptor 03. Index and replacement: unverified.
 data_4k.entries = 64
 data_4k.ways = 4
 data_4k.index = linear
 data_4k.replacement = tree-plru
 data_4k.4k = all
 
+# 32 entries, 4 ways: CPUID leaf 2, descriptor 63. Index and replacement: unverified.
 data_2m.entries = 32
 data_2m.ways = 4
 data_2m.index = linear
 data_2m.replacement = tree-plru
 data_2m.2m = all
 
+# 4 entries, fully associative: CPUID leaf 2, descriptor 63. Replacement: unverified.
 data_1g.entries = 4
 data_1g.ways = 4
 data_1g.index = linear

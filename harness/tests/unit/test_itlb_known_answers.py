@@ -55,7 +55,7 @@ def test_c_model_counts_what_is_known(driver: Path, profile: Path) -> None:
 def test_geometry_and_reference_model_agree(profile: Path) -> None:
     geometry = load_profile(profile)
     for loop in loops_of(profile.stem):
-        if loop.expected.source == "geometry" and loop.pages <= 600:
+        if loop.expected.source == "geometry" and loop.pages <= 300:
             counted = known_answers.from_reference(
                 geometry, loop.addresses(), loop.page_size, loop.rounds
             )
