@@ -34,6 +34,7 @@ static void drop_page(unsigned int index)
 {
 	plugin.vcpus[index].page = NO_PAGE;
 	score_of(index)->page = NO_PAGE;
+	data_side_drop_page(&plugin.vcpus[index]);
 }
 
 static void count_site(struct vcpu *vcpu, unsigned int window, uint64_t address,
@@ -293,6 +294,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb), i;
 	uint64_t start = qemu_plugin_tb_vaddr(tb), page = start & PAGE_MASK;
+	bool data = data_side_followed();
 	bool user = !(start & KERNEL_HALF), after_first = false, second_page = false;
 	qemu_plugin_u64 current;
 
@@ -341,6 +343,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 				QEMU_PLUGIN_CB_R_REGS, NULL);
 		after_first = is_marker(bytes, size, marker_first);
 		translate_system(insn, bytes, size, vaddr);
+		if (data)
+			data_side_translate(insn);
 		if (user && i == count - 1 && !stays_in_page(bytes, size, vaddr))
 			qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
 				insn, QEMU_PLUGIN_INLINE_STORE_U64, current, NO_PAGE);
@@ -397,6 +401,7 @@ static bool parse_option(const char *argument)
 	size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
 	struct options *o = &plugin.options;
 	int n = 0;
+	char end;
 
 #define IS(key) (length == strlen(key) && !strncmp(argument, key, length))
 	if (IS("out")) {
@@ -412,6 +417,11 @@ static bool parse_option(const char *argument)
 	} else if (IS("pti")) {
 		n = choice(value, off_on, 2);
 		o->isolation = n;
+	} else if (IS("data")) {
+		n = choice(value, off_on, 2);
+		o->data = n;
+	} else if (IS("reserve")) {
+		n = sscanf(value, "%2u%c", &o->reserve, &end) == 1 ? 0 : -1;
 	} else if (IS("hits")) {
 		n = choice(value, off_on, 2);
 		o->hits = n;
@@ -422,7 +432,7 @@ static bool parse_option(const char *argument)
 	if (n >= 0 && *value)
 		return true;
 	fprintf(stderr,
-		"itlb: argument '%s': out=FILE profile=FILE pcid=flush|tagged kernel_image=tables|pcid pti=on|off hits=on|off\n",
+		"itlb: argument '%s': out=FILE profile=FILE pcid=flush|tagged kernel_image=tables|pcid pti=on|off data=on|off reserve=WAYS hits=on|off\n",
 		argument);
 	return false;
 }
@@ -430,7 +440,8 @@ static bool parse_option(const char *argument)
 EMB_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
 				   char **argv)
 {
-	char error[512];
+	const char *why;
+	char error[640];
 	int i;
 
 	plugin.options.pcid = ASID_TAGGED;
@@ -457,6 +468,11 @@ EMB_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 	}
 	if (!profile_load(plugin.options.profile_path, &plugin.profile, error, sizeof(error))) {
 		fprintf(stderr, "itlb: %s\n", error);
+		return -1;
+	}
+	why = profile_reserve(&plugin.profile, plugin.options.reserve);
+	if (why) {
+		fprintf(stderr, "itlb: reserve=%u: %s\n", plugin.options.reserve, why);
 		return -1;
 	}
 	if (!physical_init(&plugin.physical_reads)) {

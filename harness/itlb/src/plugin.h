@@ -33,6 +33,7 @@ struct score {
 /* Everything that is counted, so that a window is the difference of two. */
 struct tally {
 	struct counts model;
+	struct counts data;
 	uint64_t flushes[FLUSH_KINDS];
 	struct score score;
 };
@@ -42,6 +43,7 @@ struct vcpu {
 	struct asid_state asid;
 	uint64_t page;		/* as score.page, but kept when only the shortcut is dropped */
 	uint64_t flushes[FLUSH_KINDS];
+	uint64_t data_page[2];	/* page of the last load or store, of the last store */
 	uint64_t unreadable;	/* page-table reads that failed */
 	GByteArray *buffer;
 	struct qemu_plugin_register *cr0, *cr3, *cr4, *efer, *rip;
@@ -62,6 +64,8 @@ struct options {
 	enum asid_policy pcid;
 	enum kernel_image kernel_image;
 	bool isolation;
+	bool data;		/* loads and stores are followed */
+	unsigned int reserve;	/* ways of the STLB left to data */
 	bool hits;		/* sites count first-level hits too */
 };
 
@@ -103,6 +107,11 @@ uint64_t read_rip(unsigned int vcpu);
 
 /* pagewalk.c */
 bool page_walk(void *vcpu, uint64_t vaddr, struct translation *found);
+
+/* data_side.c */
+bool data_side_followed(void);
+void data_side_translate(struct qemu_plugin_insn *insn);
+void data_side_drop_page(struct vcpu *vcpu);
 
 /* window.c */
 void window_open(uint64_t id);

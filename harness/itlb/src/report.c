@@ -26,9 +26,10 @@ static void write_head(FILE *f)
 
 	fprintf(f, "{\"schema\": %d,\n\"profile\": {", SCHEMA);
 	profile_write_json(f, &plugin.profile);
-	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"data_side\": false, \"pti\": \"%s\"},\n",
+	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
 		o->pcid == ASID_TAGGED ? "tagged" : "flush",
-		o->kernel_image == IMAGE_PCID ? "pcid" : "tables", o->isolation ? "on" : "off");
+		o->kernel_image == IMAGE_PCID ? "pcid" : "tables",
+		data_side_followed() ? "true" : o->data ? "\"apart\"" : "false", o->isolation ? "on" : "off");
 	fprintf(f, "\"qemu\": {\"plugin_api\": %d, \"physical_reads\": \"%s\"},\n", plugin.api,
 		plugin.physical_reads);
 }
@@ -48,6 +49,27 @@ static void write_tally(FILE *f, unsigned int vcpu, const struct tally *t)
 	for (i = 0; i < FLUSH_KINDS; i++)
 		fprintf(f, "%s\"%s\": %" PRIu64, i ? ", " : "", flush_names[i], t->flushes[i]);
 	fputs("}}", f);
+}
+
+/* The counts of loads and stores, of every vCPU that is there. */
+static void write_data(FILE *f, unsigned int window)
+{
+	const char *comma = "";
+	unsigned int v, i;
+
+	fputs("],\n \"data\": [", f);
+	for (v = 0; v < MAX_VCPUS; v++) {
+		const struct counts *c = &plugin.vcpus[v].windows[window].data;
+
+		if (!plugin.vcpus[v].present)
+			continue;
+		fprintf(f, "%s\n  {\"vcpu\": %u, \"lookups\": %" PRIu64 ", \"l1_hits\": %" PRIu64
+			", \"stlb_hits\": %" PRIu64, comma, v, c->lookups, c->l1_hits, c->stlb_hits);
+		for (i = 0; i < PAGE_SIZES; i++)
+			fprintf(f, ", \"walks_%s\": %" PRIu64, size_names[i], c->walks[i]);
+		fprintf(f, ", \"walks_not_mapped\": %" PRIu64 "}", c->not_mapped);
+		comma = ",";
+	}
 }
 
 static int by_address(const void *a, const void *b)
@@ -123,6 +145,12 @@ struct checks {
 	bool lookups_add_up, sites_add_up;
 };
 
+static bool adds_up(const struct counts *c)
+{
+	return c->l1_hits + c->stlb_hits + c->walks[PAGE_4K] + c->walks[PAGE_2M] +
+	       c->walks[PAGE_1G] + c->not_mapped == c->lookups;
+}
+
 static bool write_window(FILE *f, unsigned int window, struct checks *checks)
 {
 	struct sums sites = { 0 }, totals = { 0 };
@@ -146,8 +174,7 @@ static bool write_window(FILE *f, unsigned int window, struct checks *checks)
 		c = &vcpu->windows[window].model;
 		totals.stlb_hits += c->stlb_hits;
 		totals.walks += c->walks[PAGE_4K] + c->walks[PAGE_2M] + c->walks[PAGE_1G];
-		if (c->l1_hits + c->stlb_hits + c->walks[PAGE_4K] + c->walks[PAGE_2M] +
-		    c->walks[PAGE_1G] + c->not_mapped != c->lookups)
+		if (!adds_up(c) || !adds_up(&vcpu->windows[window].data))
 			checks->lookups_add_up = false;
 		if (written++)
 			fputs(",\n", f);
@@ -162,6 +189,8 @@ static bool write_window(FILE *f, unsigned int window, struct checks *checks)
 		fprintf(f, "%s{\"address\": \"0x%" PRIx64 "\", \"count\": %" PRIu64 "}",
 			w ? ", " : "", plugin.watch[w], count);
 	}
+	if (data_side_followed())
+		write_data(f, window);
 	if (!write_sites(f, window, &sites))
 		return false;
 	fputs("]}", f);

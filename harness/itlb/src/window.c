@@ -11,6 +11,7 @@ void tally_now(unsigned int index, struct tally *out)
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	out->model = vcpu->tlb.counts;
+	out->data = vcpu->tlb.data;
 	memcpy(out->flushes, vcpu->flushes, sizeof(out->flushes));
 	if (plugin.one_thread && index)
 		memset(&out->score, 0, sizeof(out->score));	/* all is in the first */
