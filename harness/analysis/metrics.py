@@ -366,6 +366,14 @@ METRICS: tuple[Metric, ...] = (
         better="lower",
     ),
     _fact(
+        "memory.free_large",
+        "free memory in 2 MB pieces",
+        "page",
+        Section.MEMORY,
+        "blocks of order 9 and above in /proc/buddyinfo, in 2 MB pages",
+        better="higher",
+    ),
+    _fact(
         "memory.page_tables",
         "page tables of processes",
         "kB",
@@ -608,6 +616,24 @@ METRICS: tuple[Metric, ...] = (
         "loads by the time they took, guest time",
         better="higher",
         sources=(Source.WORKLOAD,),
+    ),
+    _fact(
+        "corunner.rate",
+        "co-runner's calls",
+        "call/s",
+        Section.WORK,
+        "calls of the co-runner's functions by the guest time they took: in exact mode the same "
+        "instructions take the same time, whatever they miss",
+        better="higher",
+        sources=(Source.WORKLOAD,),
+    ),
+    _fact(
+        "cycle.seconds",
+        "length of a cycle's window",
+        "s",
+        Section.WORK,
+        "the guest's own (virtual) time",
+        detail=True,
     ),
     _fact(
         "bench.hits",

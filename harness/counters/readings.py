@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Everything that one trial gave, as readings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.counters import itlb, perf
 from harness.counters.attribution import Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import holdings, layout, readings
+from harness.counters.facts import cycles, holdings, layout, readings
 from harness.counters.facts.files import Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
@@ -58,6 +58,10 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     if raw.report is not None:
         counted, sites = _model(raw, labels, layouts)
         out += counted
+    aged = [value for name, value in raw.records if name == "cycle"]
+    if aged:
+        out += cycles.of_cycles(files, [int(value["cycle"]) for value in aged])
+        out += _model_by_cycle(raw, aged, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
         status = next((v for name, v in raw.records if name == "perf_status"), None)
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
@@ -97,6 +101,40 @@ def _model(
         out += [*found, _operations(raw, by_id[number], label)]
         sites += named
     return out, sites
+
+
+CYCLE_ORIGINS = ("all", "user", "kernel_image")
+"""Text that stays where it is; whose the rest was is only known at the window's edges."""
+
+
+def _model_by_cycle(
+    raw: RawTrial, aged: Sequence[Mapping[str, Any]], layouts: Mapping[str, Layout]
+) -> list[Reading]:
+    """What the model counted in each cycle, with the label ``cycle``, and its length."""
+    out = [
+        Reading(
+            name="cycle.seconds",
+            value=value["ns"] / 1e9,
+            unit="s",
+            source=Source.KERNEL,
+            labels={"cycle": str(value["cycle"])},
+        )
+        for value in aged
+    ]
+    if raw.report is None:
+        return out
+    by_id = {window.id: window for window in itlb.decode(raw.report).windows}
+    finder, why_not = _finder(layouts)
+    for value in aged:
+        if value["window"] not in by_id:
+            raise TrialError(f"the iTLB model saw no window of cycle {value['cycle']}")
+        found, _ = itlb.readings(by_id[value["window"]], "", finder, why_not)
+        for reading in found:
+            origin = reading.labels.get("origin")
+            if origin in CYCLE_ORIGINS or reading.name.startswith("insn."):
+                labels = {"cycle": str(value["cycle"])} | ({"origin": origin} if origin else {})
+                out.append(replace(reading, labels=labels))
+    return out
 
 
 def _finder(layouts: Mapping[str, Layout]) -> tuple[Finder | None, str]:

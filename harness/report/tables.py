@@ -10,7 +10,7 @@ from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.metric import Kind, Section
 from harness.analysis.stats import Verdict
 from harness.model import Source, Status
-from harness.report import text
+from harness.report import series, text
 
 MAX_OTHER = 16
 """Lines of readings without an entry in the catalogue; more are in the exports."""
@@ -123,6 +123,7 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
     left = others = 0
     rates = {_identity(row) for row in block.rows if row.per is not Per.TOTAL}
     edges: dict[str, set[str]] = {}
+    curves = _zero_curves(block.rows)
     for row in block.rows:
         edges.setdefault(row.metric.name, set()).add(row.label("at"))
     for row in block.rows:
@@ -130,7 +131,7 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
             continue
         if not _wanted(row, block, full, edges[row.metric.name]):
             continue
-        if _all_zero(row):
+        if series.key(row) in curves or (not row.label(series.CYCLE) and _all_zero(row)):
             zero.append(row)
         elif row.metric.section is Section.OTHER and others >= MAX_OTHER and not full:
             left += 1
@@ -138,6 +139,15 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
             others += row.metric.section is Section.OTHER
             shown.append(row)
     return shown, zero, left
+
+
+def _zero_curves(rows: Iterable[Row]) -> set[tuple[object, ...]]:
+    """Readings by cycle that are 0 in every cycle: a curve that begins at 0 is no such one."""
+    found: dict[tuple[object, ...], bool] = {}
+    for row in rows:
+        if row.label(series.CYCLE):
+            found[series.key(row)] = found.get(series.key(row), True) and _all_zero(row)
+    return {name for name, zero in found.items() if zero}
 
 
 def _all_zero(row: Row) -> bool:
@@ -202,12 +212,23 @@ def _section(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[L
         origins = any("origin" in dict(row.labels) for row in found)
         if origins:
             yield Line(kind="group", title=f"{found[0].metric.title} ({name}, {source.value})")
-        for row in _ordered(found):
+        for one in series.fold(_ordered(found)):
+            if isinstance(one, series.Series):
+                yield _curve(block, one, "  " if origins else "")
+                continue
+            row = one
             title = ("  " if origins else "") + _line_title(row)
             scale = _scale(row)
             cells = tuple(_cell(row.cells[b], row, notes, scale) for b in block.builds)
             yield Line(kind="reading", title=title, unit=_unit(row, scale), cells=cells)
             yield from _reference(block, row)
+
+
+def _curve(block: Block, curve: series.Series, indent: str) -> Line:
+    """A reading cycle by cycle: medians over the seeds, without ratios."""
+    title = f"{indent}{_line_title(curve.row)}, {curve.title}"
+    cells = tuple(TextCell(value=curve.cell(build)) for build in block.builds)
+    return Line(kind="reading", title=title, unit=_unit(curve.row, 1), cells=cells)
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
@@ -239,7 +260,7 @@ def _detail(row: Row) -> str:
     """The labels of a row in words; with the source where it is perf's."""
     origin = "origin" in dict(row.labels)  # then the heading names the source
     words = ["perf"] if row.source is Source.PERF and not origin else []
-    for key, value in row.labels:
+    for key, value in series.without_cycle(row):
         known = {"origin": ORIGIN_TITLES, "at": _EDGES, "phase": _PHASES}.get(key)
         words.append(known.get(value, value) if known else f"{key} {value}")
     return ", ".join(words)

@@ -3,20 +3,15 @@
 
 import json
 import os
-import struct
 import time
-from random import Random
 from typing import Any
 
-from agent import bpf
+from agent import synthetic
 from agent.workload_api import Context, WorkloadFailed
 
 KINDS = ("load", "unload", "attach", "detach")
 QUANTILES = ("p50", "p90", "p99", "max")
 WARM_LOADS = 64
-TYPES = (1, 6, 5)  # of bpf.h: socket filter, XDP, tracepoint
-ADD = (0x07, 0, 0, 1000)  # r0 += a constant wider than a byte
-BYTES_PER_INSN = 7  # of machine code: add $imm32,%rax, as the x86 JIT writes it
 
 
 def churn_argv(params: dict[str, Any], seed: int, loads: int) -> list[str]:
@@ -35,20 +30,6 @@ def parse(text: str) -> dict[str, Any]:
     return found
 
 
-def jited_bytes(rng: Random) -> int:
-    """A size as in the published fleet, which churn.c follows as well."""
-    quarter = rng.randrange(4)
-    if quarter < 2:
-        return 64 + rng.randrange(436)
-    return 500 + rng.randrange(1500) if quarter == 2 else 2000 + rng.randrange(14000)
-
-
-def program(instructions: int) -> bytes:
-    """r0 = 0, r0 += a constant as often as it takes, exit; 8 bytes each."""
-    zero, add, leave = (struct.pack("<BBhi", *i) for i in ((0xB7, 0, 0, 0), ADD, (0x95, 0, 0, 0)))
-    return zero + add * (instructions - 2) + leave
-
-
 class Workload:
     def setup(self, ctx: Context) -> None:
         for name, least in (("loads", 0), ("threads", 1), ("kept", 1), ("population", 0)):
@@ -56,9 +37,8 @@ class Workload:
                 raise WorkloadFailed(f"{name}={ctx.params[name]}: {least} or more")
         self._held: list[int] = []
         for number in range(ctx.params["population"]):
-            length = 2 + jited_bytes(ctx.rng) // BYTES_PER_INSN
             try:
-                self._held.append(bpf.load(ctx.rng.choice(TYPES), program(length)))
+                self._held.append(synthetic.load(ctx.rng))
             except OSError as error:
                 raise WorkloadFailed(f"program {number} of the population: {error}") from error
 

@@ -76,7 +76,7 @@ def trial(channel: Channel) -> None:
         channel.record("watch", {"symbol": watch, "address": address})
         if address is not None:
             marker.watch(address)
-    ctx = Context(channel, document, FOLDER)
+    ctx = Context(channel, document, FOLDER, marker)
     workload = load_workload(FOLDER, workload_spec["module"])
     traces = workload_spec.get("traces", [])
     edges.start(traces)

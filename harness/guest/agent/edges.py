@@ -18,6 +18,14 @@ FILES = {
     "proc/modules": "/proc/modules",
     "execmem/stats": "/sys/kernel/debug/execmem/stats",
 }
+CYCLE_FILES = {
+    "proc/vmstat": "/proc/vmstat",
+    "proc/meminfo": "/proc/meminfo",
+    "proc/buddyinfo": "/proc/buddyinfo",
+    "proc/vmallocinfo": "/proc/vmallocinfo",
+    "execmem/stats": "/sys/kernel/debug/execmem/stats",
+}
+"""Sampled in each cycle of a workload that has cycles."""
 PAGE_TABLES = ("kernel_page_tables", "/sys/kernel/debug/page_tables/kernel")
 
 EVENTS = Path("/sys/kernel/tracing/events")
@@ -50,6 +58,12 @@ def sample(channel: Channel, edge: str, traces: Sequence[str] = ()) -> None:
         _send_file(channel, f"{edge}/{name}", path)
     _send(channel, f"{edge}/kallsyms_text", text_symbols)
     _send(channel, f"{edge}/bpf_progs.json", lambda: json.dumps(bpf.programs()).encode())
+
+
+def sample_cycle(channel: Channel, number: int) -> None:
+    """Send the sources of a cycle as ``cycle-<number>/<source>``."""
+    for name, path in CYCLE_FILES.items():
+        _send_file(channel, f"cycle-{number}/{name}", path)
 
 
 def _send_file(channel: Channel, name: str, path: str) -> None:

@@ -11,11 +11,19 @@ import pty
 import random
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import perf_stat
+from . import edges, perf_stat
 from .frames import Channel
+from .marker import Marker
+
+FIRST_CYCLE = 2
+"""Number of the model's window of cycle 0; window 1 is the measured one."""
+CYCLES = 30
+"""The model has 32 windows."""
 
 
 class WorkloadFailed(Exception):
@@ -68,7 +76,9 @@ class Context:
     folder in the guest.
     """
 
-    def __init__(self, channel: Channel, trial: dict[str, Any], folder: Path) -> None:
+    def __init__(
+        self, channel: Channel, trial: dict[str, Any], folder: Path, marker: Marker | None = None
+    ) -> None:
         spec = trial["spec"]
         self.params: dict[str, Any] = spec["params"]
         self.seed: int = spec["seed"]
@@ -78,6 +88,7 @@ class Context:
         self.folder = folder
         self._perf_events: list[str] = trial["perf_events"]
         self._channel = channel
+        self._marker = marker
         self._children: list[subprocess.Popen[bytes]] = []
 
     def progress(self, text: str) -> None:
@@ -113,6 +124,29 @@ class Context:
     def keep(self, name: str, data: bytes) -> None:
         """Keep raw output beside the record, as ``workload/<name>``."""
         self._channel.send("file", f"workload/{name}", data)
+
+    def verdicts(self, found: dict[str, str]) -> None:
+        """What each test came to: name -> ``pass``, ``fail`` or ``skip``; kept in the record."""
+        self._channel.record("verdicts", found)
+
+    @contextmanager
+    def cycle(self, number: int) -> Iterator[None]:
+        """Count what runs inside as cycle ``number`` (0, 1, ... ``CYCLES`` - 1) of the ageing
+        that comes before the window, and sample the kernel's files at its end: readings with
+        the label ``cycle``. In ``setup`` or ``warm`` only: one thing is counted at a time.
+        """
+        if not 0 <= number < CYCLES:
+            raise WorkloadFailed(f"cycle {number}: 0 to {CYCLES - 1}")
+        window = FIRST_CYCLE + number
+        began = time.monotonic_ns()
+        if self._marker is not None:
+            self._marker.open(window)
+        yield
+        if self._marker is not None:
+            self._marker.close(window)
+        ended = time.monotonic_ns()
+        self._channel.record("cycle", {"window": window, "cycle": number, "ns": ended - began})
+        edges.sample_cycle(self._channel, number)
 
     def wait(self, seconds: float) -> None:
         """Let the load run for ``seconds`` of guest time; under ``perf stat`` if asked for."""

@@ -92,17 +92,17 @@ def test_a_population_without_churn(churn: ModuleType, monkeypatch: pytest.Monke
         loaded.append((kind, text))
         return 1000 + len(loaded)
 
-    monkeypatch.setattr(churn.bpf, "load", load)
+    monkeypatch.setattr(churn.synthetic.bpf, "load", load)
     monkeypatch.setattr(churn.os, "close", closed.append)
     guest = measured(churn, Guest("", loads=0, population=3))
     assert (guest.ran, guest.readings) == ([], [])
     assert closed == [1001, 1002, 1003]
     assert all(len(text) % 8 == 0 and len(text) >= 16 for _, text in loaded)
-    assert {kind for kind, _ in loaded} <= set(churn.TYPES)
+    assert {kind for kind, _ in loaded} <= set(churn.synthetic.TYPES)
 
 
 def test_sizes_follow_the_published_fleet(churn: ModuleType) -> None:
-    sizes = sorted(churn.jited_bytes(Random(seed)) for seed in range(4000))
+    sizes = sorted(churn.synthetic.jited_bytes(Random(seed)) for seed in range(4000))
     assert sizes[1900] < 500 <= sizes[2100]
     assert sizes[2900] < 2000 <= sizes[3100]
 
