@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import contextlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from harness.config import load, matrix, options
 from harness.errors import UserError
 from harness.model import Counters, SuiteSpec, VariantSpec, WorkloadSpec
+from harness.paths import CONFIGS
 
 WORKLOAD = WorkloadSpec(
     name="w", question="q?", module="w.py", params={"n": 4, "rate": 1.5, "place": "none"}
@@ -23,6 +25,15 @@ def test_every_shipped_definition_loads() -> None:
             workload, _ = load.workload(name)
             matrix.merge_params(workload, suite.params.get(name, {}))
     assert "quick" in load.suites()
+
+
+def test_every_suite_says_its_isolation_and_tags() -> None:
+    for path in (CONFIGS / "suites").glob("*.toml"):
+        assert {"pti", "pcid", "mode", "smp"} <= tomllib.loads(path.read_text()).keys(), path.name
+    suites = load.suites()
+    for name in ("reference", "nightly"):
+        assert suites[name].pti == ("on", "off")
+        assert len(suites[name].seeds) >= 3
 
 
 def test_unknown_key_names_file_key_and_nearest() -> None:

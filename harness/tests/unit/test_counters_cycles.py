@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Facts by cycle: counters since the first one; what cannot be read says why."""
+
+import pytest
+
+from harness.counters.facts import cycles
+from harness.counters.facts.files import Files
+from harness.errors import DataError
+from harness.model import Reading, Status
+from harness.tests.unit.captured_trials import trial
+
+BUDDY = (
+    "Node 0, zone      DMA      1      1      1      1      1      1      1      1      0"
+    "      1      3 \n"
+    "Node 0, zone    DMA32      2      3      5      7      8      9      1      2      0"
+    "      4    400 \n"
+)
+
+
+def sampled(*edges: str, **absent: str) -> list[Reading]:
+    """Cycles 0, 1, ... made of the edges of a captured trial."""
+    raw = trial("upstream")
+    files = {}
+    for number, edge in enumerate(edges):
+        for name in ("proc/vmstat", "proc/meminfo", "proc/vmallocinfo"):
+            files[f"cycle-{number}/{name}"] = raw.files[f"{edge}/{name}"]
+        files[f"cycle-{number}/proc/buddyinfo"] = BUDDY.encode()
+    gone = {key.replace("__", "/"): value for key, value in absent.items()}
+    kept = {k: v for k, v in files.items() if k.partition("/")[2] not in gone}
+    why = {f"cycle-{n}/{name}": said for n in range(len(edges)) for name, said in gone.items()}
+    return cycles.of_cycles(Files(kept, why), range(len(edges)))
+
+
+def values(found: list[Reading], name: str) -> dict[str, int | float | None]:
+    return {r.labels["cycle"]: r.value for r in found if r.name == name}
+
+
+def test_counters_begin_at_the_first_cycle() -> None:
+    found = sampled("open", "close", "end")
+    flushes = values(found, "tlb.remote_flush")
+    assert flushes["0"] == 0
+    assert (flushes["2"] or 0) > (flushes["1"] or 0)
+    assert set(values(found, "direct_map.4k")) == {"0", "1", "2"}
+    held = values(found, "bpf.text.held_bytes")
+    assert held["0"] == held["1"]
+    assert (held["2"] or 0) < (held["1"] or 0)
+    assert not values(found, "direct_map.collapses_2m")  # this kernel's direct map never heals
+
+
+def test_free_memory_in_large_pieces() -> None:
+    assert cycles.free_large(BUDDY) == 1 + 3 * 2 + 4 + 400 * 2
+    for bad in ("", "Node 0, zone DMA 1 2 3\n", "Node 0: Normal\n"):
+        with pytest.raises(DataError):
+            cycles.free_large(bad)
+
+
+def test_what_cannot_be_read_says_why() -> None:
+    found = sampled("open", "end", proc__buddyinfo="/proc/buddyinfo: No such file or directory")
+    (first, _) = (r for r in found if r.name == "memory.free_large")
+    assert (first.value, first.status) == (None, Status.NOT_SUPPORTED)
+    assert "No such file" in first.reason
+    assert all(r.value is not None for r in found if r.name == "direct_map.4k")
