@@ -208,6 +208,31 @@ def export(run_name: str, form: str, out: Path) -> None:
     click.echo(pipeline.export(run_name, form, out), nl=False)
 
 
+@cli.command()
+@_common
+@click.option(
+    "--profile",
+    "profiles",
+    default="all",
+    show_default=True,
+    metavar="CPU[,CPU...]|all",
+    help="CPUs the model stands for.",
+)
+@click.option("--pti", type=click.Choice(["on", "off", "both"]), default="off", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def validate(kernels: str | None, quiet: bool, profiles: str, pti: str, as_json: bool) -> None:
+    """Run loops with known counts in a guest and compare the model's with them.
+
+    Ends with 0 when all agree to the last event, with 4 when one differs or was always
+    disturbed. The kernel, one, is bpf_prog_pack unless named.
+    """
+    progress = pipeline.Progress(quiet=quiet)
+    found = pipeline.validate(kernels, profiles, options.pti(pti), progress)
+    pipeline.show_validation(found, as_json=as_json)
+    if not found.ok:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
 @cli.command("list")
 @click.option("--workloads", is_flag=True, help="Only the workloads.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

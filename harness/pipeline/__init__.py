@@ -11,12 +11,21 @@ from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
 from harness.pipeline.run import RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
-from harness.pipeline.views import comparison, describe_kernels, export, listing, show
+from harness.pipeline.validation import Validation, validate
+from harness.pipeline.views import (
+    comparison,
+    describe_kernels,
+    export,
+    listing,
+    show,
+    show_validation,
+)
 
 __all__ = [
     "Progress",
     "RunOutcome",
     "RunRequest",
+    "Validation",
     "build",
     "comparison",
     "describe_kernels",
@@ -25,6 +34,8 @@ __all__ = [
     "run",
     "shell",
     "show",
+    "show_validation",
+    "validate",
 ]
 
 

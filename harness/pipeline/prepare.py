@@ -10,13 +10,14 @@ from harness.config import load
 from harness.image import build as image
 from harness.image.programs import build_program
 from harness.itlb import build as itlb
-from harness.kernel import Bench, Kernel, StageRequest, StageResult, make_kernels
+from harness.kernel import Bench, Kernel, Selftests, StageRequest, StageResult, make_kernels
 from harness.model import WorkloadSpec
 from harness.paths import CONFIGS, cache_dir
 from harness.pipeline.frozen import Frozen
 from harness.pipeline.progress import Progress
 
 BENCH_PLACE = "usr/bin/bench"
+SELFTESTS_PLACE = "opt/selftests"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +27,15 @@ class Prepared:
     frozen: Frozen
     kernels: Mapping[str, Kernel]
     bench: Bench | None
+    selftests: Selftests | None
     layers: Mapping[str, image.Layer]  # base and bcc
     plugin: itlb.Plugin | None
     programs: Mapping[str, Mapping[str, Path]]  # by workload: name in the guest -> file
 
 
-def kernels(text: str | None, progress: Progress, *, bench: bool) -> StageResult:
+def kernels(
+    text: str | None, progress: Progress, *, bench: bool, selftests: bool = False
+) -> StageResult:
     """The kernels named in ``text`` (None: every variant), built if need be."""
     request = StageRequest(
         variants=load.variants(),
@@ -42,7 +46,9 @@ def kernels(text: str | None, progress: Progress, *, bench: bool) -> StageResult
         source=os.environ.get("KERNEL_SRC") or None,
     )
     with progress.step("kernels"):
-        return make_kernels(request, progress.say, progress.detail, bench=bench)
+        return make_kernels(
+            request, progress.say, progress.detail, bench=bench, selftests=selftests
+        )
 
 
 def prepare(
@@ -57,8 +63,8 @@ def prepare(
     Raises what the stages raise; nothing is built twice.
     """
     programs = {name: _programs(*found) for name, found in frozen.workloads.items()}
-    needs_bench = any("bench" in spec.files for spec, _ in frozen.workloads.values())
-    stage = kernels(kernel_text, progress, bench=needs_bench)
+    needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
+    stage = kernels(kernel_text, progress, bench="bench" in needed, selftests="selftests" in needed)
     with progress.step("guest image"):
         layers = image.base_layers(progress.detail)
     plugin = None
@@ -70,6 +76,7 @@ def prepare(
         programs=programs,
         kernels={kernel.name: kernel for kernel in stage.kernels},
         bench=stage.bench,
+        selftests=stage.selftests,
         layers=layers,
         plugin=plugin,
     )
@@ -85,6 +92,8 @@ def trial_layers(
 ) -> list[image.Layer]:
     """The layers of one trial but the trial's own, written below ``work``."""
     files = {BENCH_PLACE: prepared.bench.path} if prepared.bench else {}
+    if prepared.selftests and "selftests" in workload.files:
+        files |= {f"{SELFTESTS_PLACE}/{path.name}": path for path in prepared.selftests.files}
     compiled = prepared.programs.get(workload.name, {})
     files |= {f"usr/bin/{name}": path for name, path in compiled.items()}
     wants_headers = "bcc" in workload.layers

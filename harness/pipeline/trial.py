@@ -116,6 +116,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
         sites=outcome.sites,
         failure=outcome.failure,
         notes=outcome.notes,
+        verdicts=outcome.verdicts,
         started=started,
         wall_seconds=round(time.monotonic() - began, 3),
     )
@@ -152,6 +153,7 @@ class _Outcome:
     windows: dict[str, str] = field(default_factory=dict)
     sites: tuple[Site, ...] = ()
     notes: tuple[str, ...] = ()
+    verdicts: dict[str, str] = field(default_factory=dict)
     failure: Failure | None = None
 
 
@@ -197,6 +199,12 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
     except (TrialError, DataError) as error:
         return failed("self_check", str(error))
     notes = tuple(str(value) for name, value in output.records if name == "note")
+    verdicts = {
+        test: str(word)
+        for name, value in output.records
+        if name == "verdicts"
+        for test, word in value.items()
+    }
     wall = Reading(
         name="trial.wall_seconds", value=round(result.seconds, 3), unit="s", source=Source.HOST
     )
@@ -205,6 +213,7 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         windows=dict(found.windows),
         sites=found.sites,
         notes=(*notes, *console.notes(text)),
+        verdicts=verdicts,
     )
 
 

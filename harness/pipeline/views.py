@@ -14,6 +14,7 @@ from harness.config import load
 from harness.itlb import build as itlb
 from harness.kernel import Kernel
 from harness.paths import RESULTS
+from harness.pipeline.validation import Counts, Validation, Verdict
 from harness.report import exports, markdown, terminal
 from harness.store import find_run, load_run
 
@@ -98,6 +99,48 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def show_validation(found: Validation, *, as_json: bool) -> None:
+    """Print each loop with its counts, then a line for each profile."""
+    if as_json:
+        document = msgspec.to_builtins(found)
+        for raw, check in zip(document["checks"], found.checks, strict=True):
+            raw["verdict"] = check.verdict.value
+        print(json.dumps({**document, "ok": found.ok}, indent=2))
+        return
+    console = terminal.output()
+    columns = ("profile", "pti", "pages", "edge", "expected", "counted", "")
+    rows = [
+        (
+            check.profile,
+            check.pti,
+            f"{check.pages} x {check.page_size}"
+            + (f", every {check.stride}th" if check.stride > 1 else ""),
+            check.edge,
+            _counts(check.expected) + (" (reference)" if check.source == "reference" else ""),
+            _counts(check.counted) if check.counted else "",
+            check.verdict.value,
+        )
+        for check in found.checks
+    ]
+    console.print(_table(f"page loops on {found.kernel}", columns, rows))
+    for profile in dict.fromkeys(check.profile for check in found.checks):
+        mine = [check for check in found.checks if check.profile == profile]
+        told = ", ".join(
+            f"{sum(check.verdict is verdict for check in mine)} {verdict.value}"
+            for verdict in Verdict
+        )
+        console.print(f"{profile}: {len(mine)} loops: {told}")
+    console.print(
+        "Counts are first-level hits / second-level hits / walks in the window. Expected follows "
+        "from the geometry, or from the reference model where the replacement policy decides."
+    )
+    console.print(f"hardware counters: {found.hardware}")
+
+
+def _counts(counts: Counts) -> str:
+    return f"{counts.l1_hits} / {counts.stlb_hits} / {counts.walks}"
 
 
 def describe_kernels(kernels: Sequence[Kernel], *, as_json: bool) -> str:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The known-answer loops: what the guest is told, and what is made of its counts."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.counters import itlb as reports
+from harness.errors import InfrastructureError, UserError
+from harness.itlb import build as itlb
+from harness.itlb import known_answers
+from harness.itlb.reference import load_profile
+from harness.pipeline import validation
+from harness.pipeline.validation import Check, Counts, Validation, Verdict
+
+LOOPS = known_answers.loops("skylake-sp")
+
+
+def window(number: int, kernel: int = 0, stlb: int = 0, walks: int = 0) -> dict[str, Any]:
+    vcpu = {
+        "vcpu": 0, "lookups": 100, "l1_hits": 100 - stlb - walks, "stlb_hits": stlb,
+        "walks_4k": walks, "walks_2m": 0, "walks_1g": 0, "walks_not_mapped": 0,
+        "insns_kernel": kernel, "insns_user": 600, "flushes": {},
+    }  # fmt: skip
+    site = {"address": "0x1000", "user": True, "global": False, "page": "4k"}
+    return {
+        "id": number, "vcpus": [vcpu], "watch": [],
+        "sites": [{**site, "stlb_hits": stlb, "walks": walks}] if stlb or walks else [],
+    }  # fmt: skip
+
+
+def report(*windows: dict[str, Any]) -> reports.Report:
+    document = {
+        "schema": 1, "profile": {}, "policy": {}, "qemu": {}, "vcpus": 1,
+        "windows": list(windows), "unclosed": [], "self_checks": [],
+    }  # fmt: skip
+    return msgspec.convert(document, reports.Report)
+
+
+def test_each_window_is_a_line_of_the_file() -> None:
+    text = validation.loops_file({2: LOOPS[0], 1: LOOPS[1]}).decode()
+    assert text.splitlines() == [
+        f"1 4k {LOOPS[1].pages} {LOOPS[1].stride} 20 10 200000000000",
+        f"2 4k {LOOPS[0].pages} {LOOPS[0].stride} 20 10 200000000000",
+    ]
+
+
+def test_steady_counts_are_those_of_the_window_alone() -> None:
+    geometry = load_profile(itlb.profile_path("skylake-sp"))
+    for loop in (found for found in LOOPS if found.page_size == "4k" and found.pages < 300):
+        known = validation.steady(geometry, loop)
+        assert known.lookups == loop.pages * validation.ROUNDS
+        assert known.l1_hits + known.stlb_hits + known.walks == known.lookups
+        if loop.pages <= 128 and loop.stride == 1:
+            assert known.l1_hits == known.lookups
+
+
+def test_a_window_with_kernel_instructions_is_left_out() -> None:
+    windows = {1: LOOPS[0], 2: LOOPS[1], 3: LOOPS[0], 4: LOOPS[1]}
+    seen = report(window(1, kernel=5), window(2, stlb=3), window(3, walks=2), window(4, kernel=1))
+    found = validation.undisturbed(seen, windows)
+    assert found[LOOPS[0]] == Counts(lookups=100, l1_hits=98, stlb_hits=0, walks=2)
+    assert found[LOOPS[1]] == Counts(lookups=100, l1_hits=97, stlb_hits=3, walks=0)
+    only = validation.undisturbed(report(window(1, kernel=5)), {1: LOOPS[0]})
+    assert only == {}
+    with pytest.raises(InfrastructureError, match="no window 2"):
+        validation.undisturbed(report(window(1)), {2: LOOPS[0]})
+
+
+@pytest.mark.parametrize(
+    ("counted", "verdict"),
+    [
+        (Counts(lookups=1, l1_hits=1, stlb_hits=0, walks=0), Verdict.EXACT),
+        (Counts(lookups=1, l1_hits=0, stlb_hits=1, walks=0), Verdict.DIFFERS),
+        (None, Verdict.DISTURBED),
+    ],
+)
+def test_only_exact_is_right(counted: Counts | None, verdict: Verdict) -> None:
+    check = Check(
+        profile="p", pti="on", page_size="4k", pages=1, stride=1, edge="e", source="geometry",
+        expected=Counts(lookups=1, l1_hits=1, stlb_hits=0, walks=0), counted=counted,
+    )  # fmt: skip
+    assert check.verdict is verdict
+    found = Validation(kernel="k", checks=(check,), hardware="not supported: none")
+    assert found.ok == (verdict is Verdict.EXACT)
+
+
+def test_profiles_by_name() -> None:
+    assert validation.profiles_of("all") == tuple(itlb.profiles())
+    assert validation.profiles_of("zen3,skylake-sp") == ("zen3", "skylake-sp")
+    with pytest.raises(UserError, match="no CPU profile 'zen9'"):
+        validation.profiles_of("zen3,zen9")
