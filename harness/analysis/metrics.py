@@ -322,6 +322,14 @@ METRICS: tuple[Metric, ...] = (
         better="lower",
     ),
     _fact(
+        "bpf.text.held_per_jited",
+        "memory held per byte of BPF machine code",
+        "B/B",
+        Section.MEMORY,
+        "`bpf.text.held_bytes` by `bpf.text.jited_bytes`",
+        better="lower",
+    ),
+    _fact(
         "execmem.bytes_used",
         "execmem, bytes in use",
         "B",

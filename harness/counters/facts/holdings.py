@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What dynamic text costs at one edge: memory held for BPF text, pages that map modules."""
 
+from collections.abc import Mapping
+
 from harness.counters.facts import modules
 from harness.counters.facts.files import Files, Missing, Value, reading
 from harness.counters.facts.layout import PAGE_NAMES, Layout
 from harness.counters.facts.memory import BPF_TEXT_OWNERS
 from harness.counters.facts.readings import EXECMEM
 from harness.errors import DataError
-from harness.model import Reading
+from harness.model import Reading, Source, Status, unknown
 
 VMALLOC = "proc/vmallocinfo"
 MODULES = "proc/modules"
@@ -16,8 +18,28 @@ MODULES = "proc/modules"
 def of_edge(files: Files, where: Layout, edge: str) -> list[Reading]:
     """Readings of ``edge``, whose text is at ``where``."""
     at = {"at": edge}
-    held = reading("bpf.text.held_bytes", _held(files, where, edge), "B", at)
-    return [held, *_modules(files, where, edge)]
+    held = _held(files, where, edge)
+    return [
+        reading("bpf.text.held_bytes", held, "B", at),
+        _per_jited_byte(held, where, at),
+        *_modules(files, where, edge),
+    ]
+
+
+def _per_jited_byte(held: Value, where: Layout, at: Mapping[str, str]) -> Reading:
+    """Bytes held by bytes of machine code; of no program there is no ratio."""
+    name, unit = "bpf.text.held_per_jited", "B/B"
+    if isinstance(held, Missing):
+        return reading(name, held, unit, at)
+    if where.programs is None:
+        return reading(name, Missing("; ".join(where.reasons)), unit, at)
+    jited = sum(program.jited_len for program in where.programs)
+    if not jited:
+        why = "no program is loaded"
+        return unknown(name, unit, Source.KERNEL, Status.NOT_COUNTED, why, at)
+    return Reading(
+        name=name, value=round(held / jited, 3), unit=unit, source=Source.KERNEL, labels=at
+    )
 
 
 def _held(files: Files, where: Layout, edge: str) -> Value:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who holds memory and how modules are mapped: captured files; anything else is refused."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -96,7 +97,13 @@ def at_close(
 
 
 def test_memory_held_for_bpf_text() -> None:
-    assert at_close({})["bpf.text.held_bytes"].value == (2 << 20) + 4096
+    found = at_close({})
+    held = found["bpf.text.held_bytes"].value
+    assert held == (2 << 20) + 4096
+    jited = sum(p["jited_len"] for p in json.loads(kept("close/bpf_progs.json")))
+    assert found["bpf.text.held_per_jited"].value == round(held / jited, 3)
+    none = at_close({"close/bpf_progs.json": b"[]"})["bpf.text.held_per_jited"]
+    assert (none.status, none.reason) == (Status.NOT_COUNTED, "no program is loaded")
     stats = {"close/execmem/stats": b"bytes_used 4096\nbytes_free 8192\n"}
     gone = {k: v for k, v in trial(MIXED).absent.items() if k != "close/execmem/stats"}
     raw = trial(MIXED)
