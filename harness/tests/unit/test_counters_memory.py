@@ -98,10 +98,10 @@ def at_close(
 
 def test_memory_held_for_bpf_text() -> None:
     found = at_close({})
-    held = found["bpf.text.held_bytes"].value
-    assert held == (2 << 20) + 4096
+    total = found["bpf.text.held_bytes"].value
+    assert total == (2 << 20) + 4096
     jited = sum(p["jited_len"] for p in json.loads(kept("close/bpf_progs.json")))
-    assert found["bpf.text.held_per_jited"].value == round(held / jited, 3)
+    assert found["bpf.text.held_per_jited"].value == round(total / jited, 3)
     none = at_close({"close/bpf_progs.json": b"[]"})["bpf.text.held_per_jited"]
     assert (none.status, none.reason) == (Status.NOT_COUNTED, "no program is loaded")
     stats = {"close/execmem/stats": b"bytes_used 4096\nbytes_free 8192\n"}
