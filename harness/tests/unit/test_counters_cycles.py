@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Facts by cycle: counters since the first one; what cannot be read says why."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from harness.counters.facts import cycles
 from harness.counters.facts.files import Files
-from harness.errors import DataError
+from harness.counters.readings import RawTrial, of_trial
+from harness.errors import DataError, TrialError
 from harness.model import Reading, Status
-from harness.tests.unit.captured_trials import trial
+from harness.tests.unit.captured_trials import spec, trial
 
 BUDDY = (
     "Node 0, zone      DMA      1      1      1      1      1      1      1      1      0"
@@ -60,3 +64,42 @@ def test_what_cannot_be_read_says_why() -> None:
     assert (first.value, first.status) == (None, Status.NOT_SUPPORTED)
     assert "No such file" in first.reason
     assert all(r.value is not None for r in found if r.name == "direct_map.4k")
+
+
+def aged(**changes: object) -> RawTrial:
+    """The captured trial, as if its window had been that of cycle 0 as well."""
+    raw = trial("upstream")
+    assert raw.report is not None
+    report = json.loads(raw.report)
+    (window,) = (w for w in report["windows"] if w["id"] == 1)
+    report["windows"].append({**window, "id": 2})
+    files = {f"cycle-0/{k[5:]}": v for k, v in raw.files.items() if k.startswith("open/")}
+    record = {"window": 2, "cycle": 0, "ns": 5_000_000, **changes}
+    return replace(
+        raw,
+        files={**raw.files, **files},
+        records=(*raw.records, ("cycle", record)),
+        report=json.dumps(report).encode(),
+    )
+
+
+def test_the_model_counts_by_cycle_what_does_not_move() -> None:
+    found = of_trial(spec(), aged())
+    assert set(found.windows.values()) == {"measured"}
+    by_cycle = [r for r in found.readings if r.labels.get("cycle") == "0"]
+    measured = {
+        (r.name, r.labels["origin"]): r.value
+        for r in found.readings
+        if r.labels.get("window") == "measured" and "origin" in r.labels
+    }
+    walks = {r.labels["origin"]: r.value for r in by_cycle if r.name == "itlb.walk_completed_4k"}
+    assert set(walks) == {"all", "user", "kernel_image"}
+    for origin, value in walks.items():
+        assert value == measured["itlb.walk_completed_4k", origin]
+    assert [r.value for r in by_cycle if r.name == "cycle.seconds"] == [0.005]
+    assert not any("window" in r.labels for r in by_cycle)
+
+
+def test_a_cycle_that_the_model_did_not_see_is_refused() -> None:
+    with pytest.raises(TrialError, match="no window of cycle 0"):
+        of_trial(spec(), aged(window=9))
