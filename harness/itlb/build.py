@@ -3,6 +3,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,9 @@ CFLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror")
 LIBRARY = ("tlb.c", "hierarchy.c", "profile.c", "asid.c", "sites.c", "decode.c")
 """The model itself: no QEMU and no glib in it."""
 DRIVER = "replay.c"
-"""Its offline driver, a program of its own."""
+"""Replays recorded traces; a program of its own."""
+REPLAY = (DRIVER, "options.c", "machine.c", "report.c", "trace_read.c")
+"""What it has beside the library."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,26 +60,73 @@ def build_plugin() -> Plugin:
     Raises PrerequisiteError without a compiler, CommandError when it does not compile.
     """
     sha256 = sources_sha256()
+
+    def argv(out: Path) -> list[str]:
+        glib = proc.run(["pkg-config", "--cflags", "glib-2.0"]).stdout.split()
+        return plugin_argv(glib, out)
+
+    return Plugin(path=_cached(f"itlb-{sha256[:16]}.so", argv), sha256=sha256)
+
+
+def build_replay() -> Path:
+    """The replay driver, compiled if need be. Raises as build_plugin() does."""
+    return _cached(f"replay-{sources_sha256()[:16]}", replay_argv)
+
+
+def _cached(name: str, argv: Callable[[Path], list[str]]) -> Path:
     root = cache_dir() / "plugins"
     root.mkdir(exist_ok=True)
-    path = root / f"itlb-{sha256[:16]}.so"
+    path = root / name
     with FileLock(root / "lock"):
         if not path.is_file():
-            glib = proc.run(["pkg-config", "--cflags", "glib-2.0"]).stdout.split()
             made = path.with_suffix(".new")
-            proc.run(plugin_argv(glib, made))
+            proc.run(argv(made))
             shutil.move(made, path)
-    return Plugin(path=path, sha256=sha256)
+    return path
 
 
 def plugin_argv(glib: list[str], out: Path) -> list[str]:
     """The compiler's command line for the plugin."""
     files = [str(path) for path in sorted(SOURCES.glob("*.c")) if path.name != DRIVER]
     shared = ["-fPIC", "-shared", "-fvisibility=hidden", "-flto"]
-    return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files]
+    return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files, "-lz"]
 
 
-def plugin_option(plugin: Path, out: Path, profile: Path, pcid: str, pti: str) -> str:
-    """The value of QEMU's -plugin. A comma in a path is doubled, as QEMU asks."""
-    words = {"file": plugin, "out": out, "profile": profile, "pcid": pcid, "pti": pti}
-    return ",".join(f"{key}={str(value).replace(',', ',,')}" for key, value in words.items())
+def replay_argv(out: Path, flags: Sequence[str] = ("-flto",)) -> list[str]:
+    """The compiler's command line for the replay driver."""
+    files = [str(SOURCES / name) for name in (*REPLAY, *LIBRARY)]
+    return ["gcc", *CFLAGS, *flags, "-o", str(out), *files, "-lz"]
+
+
+def plugin_option(
+    plugin: Path,
+    out: Path,
+    profile: Path,
+    pcid: str,
+    pti: str,
+    *,
+    trace: Path | None = None,
+    kernel_image: str = "tables",
+    data: bool = False,
+    reserve: int = 0,
+    hits: bool = False,
+) -> str:
+    """The value of QEMU's -plugin. A comma in a path is doubled, as QEMU asks.
+
+    ``trace``: record one there, which needs exact mode; with ``data`` it also has loads
+    and stores.
+    """
+    words: dict[str, object] = {
+        "file": plugin,
+        "out": out,
+        "profile": profile,
+        "pcid": pcid,
+        "pti": pti,
+        "trace": trace,
+        "kernel_image": kernel_image,
+        "data": "on" if data else None,
+        "reserve": reserve or None,
+        "hits": "on" if hits else None,
+    }
+    given = {key: str(value) for key, value in words.items() if value is not None}
+    return ",".join(f"{key}={value.replace(',', ',,')}" for key, value in given.items())

@@ -12,23 +12,18 @@
 #define PTE_GLOBAL (1ull << 8)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
-/* Where Linux maps its image on x86-64: Documentation/x86/x86_64/mm.rst of the kernel. */
-#define IMAGE_START 0xffffffff80000000ull
-#define IMAGE_END 0xffffffffa0000000ull
-
 bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 {
 	struct vcpu *vcpu = context;
-	uint64_t cr4, table, entry = 0;
+	struct paging now;
+	uint64_t table, entry = 0;
 	int level;
 
-	if (!(read_register(vcpu, vcpu->cr0) & CR0_PG))
-		return false;	/* no paging yet */
-	cr4 = read_register(vcpu, vcpu->cr4);
-	if (!(cr4 & CR4_PAE) || !(read_register(vcpu, vcpu->efer) & EFER_LMA))
-		return false;	/* not the 64-bit kind */
-	table = read_register(vcpu, vcpu->cr3) & PTE_ADDRESS;
-	for (level = cr4 & CR4_LA57 ? 5 : 4; level; level--) {
+	read_paging(vcpu - plugin.vcpus, &now);
+	if (!(now.cr0 & CR0_PG) || !(now.cr4 & CR4_PAE) || !(now.efer & EFER_LMA))
+		return false;	/* no paging yet, or not the 64-bit kind */
+	table = now.cr3 & PTE_ADDRESS;
+	for (level = now.cr4 & CR4_LA57 ? 5 : 4; level; level--) {
 		unsigned int shift = 12 + 9 * (level - 1);
 		uint64_t slot = table + 8 * ((vaddr >> shift) & 511);
 
@@ -39,9 +34,6 @@ bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 		table = entry & PTE_ADDRESS;
 	}
 	found->size = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
-	found->global = (cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
-	if (plugin.options.kernel_image == IMAGE_PCID && plugin.options.isolation &&
-	    vaddr >= IMAGE_START && vaddr < IMAGE_END)
-		found->global = false;
+	found->global = (now.cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
 	return true;
 }

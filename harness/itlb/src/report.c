@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin.h"
+#include "machine.h"
 
 #define SCHEMA 1
 
@@ -20,18 +20,19 @@ static const char *boolean(bool value)
 	return value ? "true" : "false";
 }
 
-static void write_head(FILE *f)
+static void write_head(FILE *f, const struct machine *m)
 {
-	const struct options *o = &plugin.options;
+	const struct policy *p = &m->policy;
+	const char *data_side = m->data_followed ? "true" : p->data_side ? "\"apart\"" : "false";
 
 	fprintf(f, "{\"schema\": %d,\n\"profile\": {", SCHEMA);
-	profile_write_json(f, &plugin.profile);
+	profile_write_json(f, &m->profile);
 	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
-		o->pcid == ASID_TAGGED ? "tagged" : "flush",
-		o->kernel_image == IMAGE_PCID ? "pcid" : "tables",
-		data_side_followed() ? "true" : o->data ? "\"apart\"" : "false", o->isolation ? "on" : "off");
-	fprintf(f, "\"qemu\": {\"plugin_api\": %d, \"physical_reads\": \"%s\"},\n", plugin.api,
-		plugin.physical_reads);
+		p->pcid == ASID_TAGGED ? "tagged" : "flush",
+		p->kernel_image == IMAGE_PCID ? "pcid" : "tables", data_side,
+		m->origin.isolation ? "on" : "off");
+	fprintf(f, "\"qemu\": {\"plugin_api\": %d, \"physical_reads\": \"%s\"},\n",
+		m->origin.api, m->origin.physical_reads);
 }
 
 static void write_tally(FILE *f, unsigned int vcpu, const struct tally *t)
@@ -52,16 +53,16 @@ static void write_tally(FILE *f, unsigned int vcpu, const struct tally *t)
 }
 
 /* The counts of loads and stores, of every vCPU that is there. */
-static void write_data(FILE *f, unsigned int window)
+static void write_data(FILE *f, const struct machine *m, unsigned int window)
 {
 	const char *comma = "";
 	unsigned int v, i;
 
 	fputs("],\n \"data\": [", f);
 	for (v = 0; v < MAX_VCPUS; v++) {
-		const struct counts *c = &plugin.vcpus[v].windows[window].data;
+		const struct counts *c = &m->cores[v].windows[window].data;
 
-		if (!plugin.vcpus[v].present)
+		if (!m->cores[v].present)
 			continue;
 		fprintf(f, "%s\n  {\"vcpu\": %u, \"lookups\": %" PRIu64 ", \"l1_hits\": %" PRIu64
 			", \"stlb_hits\": %" PRIu64, comma, v, c->lookups, c->l1_hits, c->stlb_hits);
@@ -84,16 +85,17 @@ static int by_address(const void *a, const void *b)
 }
 
 /* The sites of a window over all vCPUs, in the order of their addresses. */
-static bool merge_sites(unsigned int window, struct sites *merged)
+static bool merge_sites(const struct machine *m, unsigned int window, struct sites *merged)
 {
 	unsigned int v;
 	size_t i, n = 0;
 
 	for (v = 0; v < MAX_VCPUS; v++) {
-		struct sites *from = &plugin.vcpus[v].sites[window];
+		const struct sites *from = &m->cores[v].sites[window];
 
 		for (i = 0; i < from->capacity; i++) {
-			struct site *s = &from->slots[i], *to;
+			const struct site *s = &from->slots[i];
+			struct site *to;
 
 			if (!s->used)
 				continue;
@@ -117,12 +119,13 @@ struct sums {
 	uint64_t stlb_hits, walks;
 };
 
-static bool write_sites(FILE *f, unsigned int window, struct sums *sums)
+static bool write_sites(FILE *f, const struct machine *m, unsigned int window,
+			struct sums *sums)
 {
 	struct sites merged = { 0 };
 	size_t i;
 
-	if (!merge_sites(window, &merged))
+	if (!merge_sites(m, window, &merged))
 		return false;
 	fputs("],\n \"sites\": [", f);
 	for (i = 0; i < merged.count; i++) {
@@ -133,7 +136,7 @@ static bool write_sites(FILE *f, unsigned int window, struct sums *sums)
 		fprintf(f, "%s\n  {\"address\": \"0x%" PRIx64 "\", \"user\": %s, \"global\": %s, \"page\": \"%s\", \"stlb_hits\": %" PRIu64 ", \"walks\": %" PRIu64,
 			i ? "," : "", s->address, boolean(!(s->address >> 63)),
 			boolean(s->global), size_names[s->size], s->stlb_hits, s->walks);
-		if (plugin.options.hits)
+		if (m->policy.hits)
 			fprintf(f, ", \"l1_hits\": %" PRIu64, s->l1_hits);
 		fputc('}', f);
 	}
@@ -151,47 +154,42 @@ static bool adds_up(const struct counts *c)
 	       c->walks[PAGE_1G] + c->not_mapped == c->lookups;
 }
 
-static bool write_window(FILE *f, unsigned int window, struct checks *checks)
+static bool write_window(FILE *f, struct machine *m, const struct score *scores,
+			 unsigned int window, struct checks *checks)
 {
 	struct sums sites = { 0 }, totals = { 0 };
 	unsigned int v, w, written = 0;
-	struct tally zero = { 0 }, whole;
 
 	fprintf(f, "%s{\"id\": %u, \"vcpus\": [\n", window ? ",\n" : "", window);
 	for (v = 0; v < MAX_VCPUS; v++) {
-		struct vcpu *vcpu = &plugin.vcpus[v];
+		struct core *core = &m->cores[v];
 		const struct counts *c;
-		struct tally now;
 
-		if (!vcpu->present)
+		if (!core->present)
 			continue;
-		if (!window) {
-			whole = zero;
-			tally_now(v, &now);
-			tally_add(&whole, &zero, &now);
-			vcpu->windows[0] = whole;
-		}
-		c = &vcpu->windows[window].model;
+		if (!window)
+			tally_now(core, &scores[v], &core->windows[0]);
+		c = &core->windows[window].model;
 		totals.stlb_hits += c->stlb_hits;
 		totals.walks += c->walks[PAGE_4K] + c->walks[PAGE_2M] + c->walks[PAGE_1G];
-		if (!adds_up(c) || !adds_up(&vcpu->windows[window].data))
+		if (!adds_up(c) || !adds_up(&core->windows[window].data))
 			checks->lookups_add_up = false;
 		if (written++)
 			fputs(",\n", f);
-		write_tally(f, v, &vcpu->windows[window]);
+		write_tally(f, v, &core->windows[window]);
 	}
 	fputs("],\n \"watch\": [", f);
-	for (w = 0; w < plugin.watches; w++) {
+	for (w = 0; w < m->watches; w++) {
 		uint64_t count = 0;
 
 		for (v = 0; v < MAX_VCPUS; v++)
-			count += plugin.vcpus[v].windows[window].score.watch[w];
+			count += m->cores[v].windows[window].score.watch[w];
 		fprintf(f, "%s{\"address\": \"0x%" PRIx64 "\", \"count\": %" PRIu64 "}",
-			w ? ", " : "", plugin.watch[w], count);
+			w ? ", " : "", m->watch[w], count);
 	}
-	if (data_side_followed())
-		write_data(f, window);
-	if (!write_sites(f, window, &sites))
+	if (m->data_followed)
+		write_data(f, m, window);
+	if (!write_sites(f, m, window, &sites))
 		return false;
 	fputs("]}", f);
 	if (sites.stlb_hits != totals.stlb_hits || sites.walks != totals.walks)
@@ -199,22 +197,22 @@ static bool write_window(FILE *f, unsigned int window, struct checks *checks)
 	return true;
 }
 
-static bool write_report(FILE *f)
+static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 {
 	struct checks checks = { true, true };
 	unsigned int window, vcpus = 0;
 
 	for (window = 0; window < MAX_VCPUS; window++)
-		vcpus += plugin.vcpus[window].present;
-	write_head(f);
+		vcpus += m->cores[window].present;
+	write_head(f, m);
 	fprintf(f, "\"vcpus\": %u,\n\"windows\": [\n", vcpus);
 	for (window = 0; window < MAX_WINDOWS; window++)
-		if ((!window || (plugin.seen[window] && window != plugin.window)) &&
-		    !write_window(f, window, &checks))
+		if ((!window || (m->seen[window] && window != m->window)) &&
+		    !write_window(f, m, scores, window, &checks))
 			return false;
 	fputs("],\n\"unclosed\": [", f);
-	if (plugin.window)
-		fprintf(f, "%u", plugin.window);
+	if (m->window)
+		fprintf(f, "%u", m->window);
 	fprintf(f, "],\n\"self_checks\": [\n"
 		" {\"name\": \"hits, walks and unmapped fetches add up to lookups\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"sites add up to the totals\", \"ok\": %s, \"detail\": \"\"},\n"
@@ -222,25 +220,34 @@ static bool write_report(FILE *f)
 		" {\"name\": \"registers are where they were found\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"markers make sense\", \"ok\": %s, \"detail\": \"%u do not\"}\n]}\n",
 		boolean(checks.lookups_add_up), boolean(checks.sites_add_up),
-		boolean(!plugin.window), boolean(!plugin.register_errors),
-		boolean(!plugin.marker_errors), plugin.marker_errors);
+		boolean(!m->window), boolean(!m->register_errors),
+		boolean(!m->marker_errors), m->marker_errors);
 	return true;
 }
 
-bool report_write(const char *path)
+bool report_write(struct machine *m, const struct score *scores, const char *path)
 {
-	char *temporary = g_strdup_printf("%s.new", path);
-	FILE *f = fopen(temporary, "w");
-	bool ok = f && write_report(f) && !fflush(f) && !ferror(f);
+	char *temporary = malloc(strlen(path) + sizeof(".new"));
+	bool ok = false;
+	FILE *f = NULL;
 
-	if (f && fclose(f))
-		ok = false;
-	if (ok && rename(temporary, path))
-		ok = false;
+	if (temporary) {
+		strcpy(temporary, path);
+		strcat(temporary, ".new");
+		f = fopen(temporary, "w");
+	}
+	if (f) {
+		ok = write_report(f, m, scores) && !fflush(f) && !ferror(f);
+		if (fclose(f))
+			ok = false;
+		if (ok && rename(temporary, path))
+			ok = false;
+	}
 	if (!ok) {
 		fprintf(stderr, "itlb: %s: no report: %s\n", path, strerror(errno));
-		unlink(temporary);
+		if (f)
+			unlink(temporary);
 	}
-	g_free(temporary);
+	free(temporary);
 	return ok;
 }

@@ -62,7 +62,7 @@ unsigned int smp_vcpu(unsigned int told)
 /* Blocks translated before QEMU has announced a vCPU are firmware; they go uncounted. */
 bool smp_can_translate(void)
 {
-	return plugin.vcpus[0].present;
+	return plugin.machine.cores[0].present;
 }
 
 qemu_plugin_u64 smp_score(size_t field)
@@ -80,4 +80,17 @@ qemu_plugin_u64 smp_score(size_t field)
 struct score *score_of(unsigned int vcpu)
 {
 	return plugin.one_thread ? &plugin.shared : &plugin.scores[vcpu];
+}
+
+void scores_now(struct score *scores)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_VCPUS; i++) {
+		if (!plugin.machine.cores[i].present || (plugin.one_thread && i))
+			scores[i] = (struct score){ 0 };	/* all is in the first */
+		else
+			scores[i] = *score_of(i);
+		scores[i].page = 0;
+	}
 }

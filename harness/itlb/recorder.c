@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Feeds the model from text and records a trace of it, for the tests of both: a report of
+ * what was fed and a trace that must replay to the same. Options as for the plugin.
+ *
+ *   v N                     vCPU N is there
+ *   f N VADDR PAGE GLOBAL   fetch by vCPU N; PAGE is 0 (4 kB), 1 (2 MB), 2 (1 GB), 3 (none)
+ *   l, s N VADDR PAGE GLOBAL   load, store
+ *   c N VALUE               write of CR3
+ *   x N KIND                flush of all (enum flush_kind)
+ *   i N VADDR               INVLPG
+ *   o, k W COUNT            window W opens, closes; all CPUs have executed COUNT so far
+ *   w VADDR                 watch
+ *   e                       a marker that makes no sense
+ *
+ * Numbers are hexadecimal.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "trace.h"
+
+static struct machine m;
+static struct score scores[MAX_VCPUS];
+
+static bool walk(void *context, uint64_t vaddr, struct translation *found)
+{
+	const struct event *e = context;
+
+	if (e->size == PAGE_SIZES)
+		return false;
+	*found = (struct translation){ .size = e->size, .global = e->global };
+	machine_translation(&m, vaddr, found);
+	return true;
+}
+
+static void feed(struct trace *t, char op, const uint64_t *n)
+{
+	struct event e = { .value = n[1], .size = n[2], .global = n[3] };
+	unsigned int i;
+
+	switch (op) {
+	case 'v':
+		machine_add_core(&m, n[0]);
+		trace_core(t, n[0]);
+		break;
+	case 'f':
+		e.kind = EVENT_FETCH;
+		trace_event(t, n[0], &e);
+		machine_fetch(&m, n[0], n[1], walk, &e);
+		break;
+	case 'l':
+	case 's':
+		e.kind = op == 's' ? EVENT_STORE : EVENT_LOAD;
+		trace_event(t, n[0], &e);
+		machine_data(&m, n[0], n[1], op == 's', walk, &e);
+		break;
+	case 'c':
+		e.kind = EVENT_CR3;
+		trace_event(t, n[0], &e);
+		machine_cr3(&m, n[0], n[1]);
+		break;
+	case 'x':
+		e.kind = EVENT_FLUSH;
+		trace_event(t, n[0], &e);
+		machine_flush(&m, n[0], n[1]);
+		break;
+	case 'i':
+		e.kind = EVENT_INVLPG;
+		trace_event(t, n[0], &e);
+		machine_invlpg(&m, n[0], n[1]);
+		break;
+	case 'o':
+	case 'k':
+		for (i = 0; i < MAX_VCPUS; i++)
+			scores[i] = (struct score){ .insns_kernel = n[1] + i, .watch[1] = n[1] };
+		trace_window(t, op == 'o' ? MARK_OPEN : MARK_CLOSE, n[0], scores);
+		(op == 'o' ? machine_open : machine_close)(&m, n[0], scores);
+		break;
+	case 'w':
+		trace_watch(t, n[0]);
+		machine_watch(&m, n[0]);
+		break;
+	default:
+		trace_marker_error(t);
+		m.marker_errors++;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct paths paths = { 0 };
+	char line[256], error[512];
+	struct trace *t;
+	bool ok;
+	int i;
+
+	m.policy.pcid = ASID_TAGGED;
+	for (i = 1; i < argc; i++)
+		if (!options_parse(argv[i], &paths, &m))
+			return 2;
+	if (!machine_profile(&m, paths.profile, error, sizeof(error))) {
+		fprintf(stderr, "recorder: %s\n", error);
+		return 2;
+	}
+	m.origin.data_side = m.policy.data_side;
+	m.origin.api = 4;
+	strcpy(m.origin.physical_reads, "none");
+	t = trace_begin(paths.trace, &m.origin);
+	if (!t)
+		return 3;
+	while (fgets(line, sizeof(line), stdin)) {
+		uint64_t n[4] = { 0 };
+
+		sscanf(line + 1, "%" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &n[0], &n[1],
+		       &n[2], &n[3]);
+		feed(t, line[0], n);
+	}
+	ok = trace_end(t, scores, 0) && report_write(&m, scores, paths.out);
+	machine_free(&m);
+	return ok ? 0 : 3;
+}

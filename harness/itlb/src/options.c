@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One of @names, by its place; -1 when it is none of them. */
+static int choice(const char *value, const char *const *names)
+{
+	return !strcmp(value, names[0]) ? 0 : !strcmp(value, names[1]) ? 1 : -1;
+}
+
+/* 0 with *number, or -1. */
+static int number(const char *value, unsigned int *number)
+{
+	char *end;
+	unsigned long parsed = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || parsed > UINT16_MAX)
+		return -1;
+	*number = parsed;
+	return 0;
+}
+
+bool options_parse(const char *argument, struct paths *paths, struct machine *m)
+{
+	static const char *const pcid[] = { "tagged", "flush" };
+	static const char *const image[] = { "tables", "pcid" };
+	static const char *const off_on[] = { "off", "on" };
+	const char *equals = strchr(argument, '='), *value = equals ? equals + 1 : "";
+	size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
+	struct policy *p = &m->policy;
+	int n = 0;
+
+#define IS(key) (length == strlen(key) && !strncmp(argument, key, length))
+	if (IS("out")) {
+		paths->out = value;
+	} else if (IS("profile")) {
+		paths->profile = value;
+	} else if (IS("trace")) {
+		paths->trace = value;
+	} else if (IS("pcid")) {
+		n = choice(value, pcid);
+		p->pcid = n ? ASID_FLUSH : ASID_TAGGED;
+	} else if (IS("kernel_image")) {
+		n = choice(value, image);
+		p->kernel_image = n ? IMAGE_PCID : IMAGE_TABLES;
+	} else if (IS("pti")) {
+		n = choice(value, off_on);
+		m->origin.isolation = n;
+	} else if (IS("hits")) {
+		n = choice(value, off_on);
+		p->hits = n;
+	} else if (IS("data")) {
+		n = choice(value, off_on);
+		p->data_side = n;
+	} else if (IS("reserve")) {
+		n = number(value, &p->reserve);
+	} else {
+		n = -1;
+	}
+#undef IS
+	if (n >= 0 && *value)
+		return true;
+	fprintf(stderr,
+		"itlb: argument '%s': out=FILE profile=FILE trace=FILE pcid=tagged|flush kernel_image=tables|pcid pti=off|on hits=off|on data=off|on reserve=WAYS\n",
+		argument);
+	return false;
+}

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recorded trace replays to the report of what was recorded, or to one clear error."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import proc
+from harness.errors import DataError
+from harness.itlb import build
+from harness.itlb.replay import Policy, replay
+
+SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+PROFILES = [build.profile_path(name) for name in build.profiles()]
+SKYLAKE = build.profile_path("skylake-sp")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The recorder of the tests and the replay driver, both with ASan and UBSan."""
+    folder = tmp_path_factory.mktemp("replay")
+    made = {"replay": folder / "replay", "record": folder / "record"}
+    proc.run(build.replay_argv(made["replay"], SANITIZE))
+    names = {"trace_write.c", *build.REPLAY, *build.LIBRARY} - {"trace_read.c", build.DRIVER}
+    files = [str(build.HERE / "recorder.c"), *(str(build.SOURCES / name) for name in names)]
+    argv = ["gcc", *build.CFLAGS, *SANITIZE, f"-I{build.SOURCES}", *files]
+    proc.run([*argv, "-o", str(made["record"]), "-lz"])
+    return made
+
+
+def record(programs: dict[str, Path], folder: Path, text: str, *options: str) -> tuple[Path, Path]:
+    """The trace of ``text`` and the report that was made beside it."""
+    trace, out = folder / "trace", folder / "live.json"
+    argv = [str(programs["record"]), f"trace={trace}", f"out={out}", *options]
+    if not any(option.startswith("profile=") for option in options):
+        argv.append(f"profile={SKYLAKE}")
+    proc.run(argv, input=text)
+    return trace, out
+
+
+def again(
+    programs: dict[str, Path], trace: Path, *options: str, profile: Path = SKYLAKE
+) -> tuple[int, str, Path]:
+    """Exit status, standard error, and where the report would be."""
+    out = trace.with_name("again.json")
+    out.unlink(missing_ok=True)
+    argv = [str(programs["replay"]), f"trace={trace}", f"out={out}", f"profile={profile}"]
+    done = proc.run([*argv, *options], check=False)
+    return done.returncode, done.stderr, out
+
+
+def operations(seed: int, count: int, vcpus: int = 2) -> str:
+    """Fetches, loads and stores of loops that repeat with changes, flushes, two windows."""
+    draw = random.Random(seed)
+    out = [f"v {vcpu:x}" for vcpu in range(vcpus)]
+    out.append("w ffffffff81000000")
+    windows = iter([f"o 1 {count:x}", f"k 1 {2 * count:x}", f"o 2 {3 * count:x}", "k 2 ffffff"])
+    edges = [count * n // 5 for n in range(1, 5)]
+    loop: list[str] = []
+    while len(out) < count:
+        if not loop or draw.random() < 0.1:
+            loop = [_access(draw, draw.randrange(vcpus)) for _ in range(draw.randrange(1, 60))]
+        out += loop
+        choice, vcpu = draw.random(), draw.randrange(vcpus)
+        if choice < 0.3:
+            out.append(f"c {vcpu:x} {draw.randrange(1, 9) << 12:x}")
+        elif choice < 0.35:
+            out.append(f"x {vcpu:x} {draw.randrange(4, 8):x}")
+        elif choice < 0.5:
+            out.append(f"i {vcpu:x} {draw.randrange(1, 80) << 12:x}")
+    for edge, window in zip(reversed(edges), reversed(list(windows)), strict=True):
+        out.insert(vcpus + edge, window)
+    return "\n".join(out) + "\n"
+
+
+def _access(draw: random.Random, vcpu: int) -> str:
+    page = draw.randrange(1, 400)
+    address = page << 12 if draw.random() < 0.5 else 0xFFFFFFFF81000000 + (page << 12) + page
+    size = (page // 3) % 4 if draw.random() < 0.9 else 3
+    return f"{draw.choice('ffffls')} {vcpu:x} {address:x} {size:x} {page % 2:x}"
+
+
+POLICIES = [
+    [],
+    ["pcid=flush"],
+    ["pti=on"],
+    ["pti=on", "kernel_image=pcid", "hits=on"],
+    ["data=on"],
+    ["data=on", "pcid=flush", "pti=on"],
+]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("options", POLICIES, ids=" ".join)
+def test_replay_equals_live(
+    programs: dict[str, Path], tmp_path: Path, profile: Path, options: list[str]
+) -> None:
+    text = operations(len(options), 4000)
+    trace, live = record(programs, tmp_path, text, f"profile={profile}", *options)
+    own = [option for option in options if not option.startswith("pti=")]
+    status, errors, out = again(programs, trace, *own, profile=profile)
+    assert (status, errors) == (0, "")
+    assert out.read_bytes() == live.read_bytes()
+    report = json.loads(live.read_bytes())
+    assert all(check["ok"] for check in report["self_checks"])
+    assert sum(vcpu["lookups"] for vcpu in report["windows"][1]["vcpus"]) > 100
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(10, 3000), vcpus=st.integers(1, 4))
+def test_replay_equals_live_for_any_run(
+    programs: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    count: int,
+    vcpus: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    trace, live = record(programs, folder, operations(seed, count, vcpus), "data=on")
+    status, errors, out = again(programs, trace, "data=on")
+    assert (status, errors) == (0, "")
+    assert out.read_bytes() == live.read_bytes()
+
+
+def test_a_trace_serves_every_profile_and_policy(programs: dict[str, Path], tmp_path: Path) -> None:
+    """Recorded under one, replayed under another: as if recorded under that one."""
+    text = operations(1, 3000)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for profile in PROFILES:
+        trace, _ = record(programs, tmp_path / "a", text, "data=on", "pti=on", "pcid=flush")
+        options = ("kernel_image=pcid", "data=on", "hits=on")
+        _, live = record(programs, tmp_path / "b", text, f"profile={profile}", "pti=on", *options)
+        _, errors, out = again(programs, trace, *options, profile=profile)
+        assert out.read_bytes() == live.read_bytes(), errors
+
+
+def test_guesses_keep_a_loop_small(programs: dict[str, Path], tmp_path: Path) -> None:
+    text = "v 0\n" + "".join(f"f 0 {page << 12:x} 0 0\n" for page in range(50)) * 400
+    trace, _ = record(programs, tmp_path, text)
+    assert len(gzip.decompress(trace.read_bytes())) < 2000  # bytes, for 20,000 fetches
+
+
+def refused(programs: dict[str, Path], trace: Path, message: str, *options: str) -> None:
+    status, errors, out = again(programs, trace, *options)
+    assert status == 2
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert not out.exists()
+    assert list(trace.parent.glob("*.new")) == []
+
+
+def test_cut_short_anywhere_is_refused(programs: dict[str, Path], tmp_path: Path) -> None:
+    trace, _ = record(programs, tmp_path, operations(3, 2000))
+    whole = trace.read_bytes()
+    for size in [
+        *range(0, 40, 3),
+        *range(100, len(whole), 400),
+        *range(len(whole) - 9, len(whole)),
+    ]:
+        trace.write_bytes(whole[:size])
+        status, errors, out = again(programs, trace)
+        assert status == 2
+        assert "cut short" in errors or "no trace" in errors or "damaged" in errors
+        assert not out.exists()
+
+
+def test_cut_short_inside_a_whole_gzip_stream_is_refused(
+    programs: dict[str, Path], tmp_path: Path
+) -> None:
+    trace, _ = record(programs, tmp_path, operations(3, 500))
+    whole = gzip.decompress(trace.read_bytes())
+    trace.write_bytes(gzip.compress(whole[:-1]))
+    refused(programs, trace, "the trace is cut short")
+    trace.write_bytes(gzip.compress(whole + b"x"))
+    refused(programs, trace, "the trace goes on after its end")
+
+
+def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_path: Path) -> None:
+    trace, _ = record(programs, tmp_path, operations(3, 500))
+    whole = gzip.decompress(trace.read_bytes())
+    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x01", b"EMBTRACE\x02", 1)))
+    refused(programs, trace, "the trace has version 2; this program reads version 1")
+    trace.write_bytes(gzip.compress(b"EMBTRICE" + whole[8:]))
+    refused(programs, trace, "this is no trace")
+    trace.write_bytes(whole)  # not compressed
+    refused(programs, trace, "this is no trace")
+    trace.write_bytes(b"")
+    refused(programs, trace, "this is no trace")
+    trace.unlink()
+    refused(programs, trace, "it cannot be read")
+
+
+def test_a_window_that_is_never_closed_is_refused(
+    programs: dict[str, Path], tmp_path: Path
+) -> None:
+    trace, _ = record(programs, tmp_path, "v 0\nf 0 1000 0 0\no 1 5\nf 0 2000 0 0\n")
+    refused(programs, trace, "window 1 was never closed")
+
+
+def test_loads_that_were_not_recorded_are_missed(programs: dict[str, Path], tmp_path: Path) -> None:
+    trace, _ = record(programs, tmp_path, operations(3, 100))
+    refused(programs, trace, "the trace has no loads and stores", "data=on")
+
+
+@pytest.mark.parametrize("option", ["pcid=maybe", "pti=on", "colour=red", "pcid", "reserve=x"])
+def test_a_bad_option_is_refused(programs: dict[str, Path], tmp_path: Path, option: str) -> None:
+    trace, _ = record(programs, tmp_path, operations(3, 100))
+    status, errors, out = again(programs, trace, option)
+    assert status == 2
+    assert option in errors
+    assert not out.exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damaged_traces_end_cleanly(
+    programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("fuzz")
+    trace, _ = record(programs, folder, operations(5, 300))
+    whole = bytearray(gzip.decompress(trace.read_bytes()))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(whole) - 1))
+        if data.draw(st.booleans()):
+            whole[at] = data.draw(st.integers(0, 255))
+        else:
+            whole[at:at] = data.draw(st.binary(max_size=12))
+    trace.write_bytes(gzip.compress(bytes(whole)))
+    status, errors, out = again(programs, trace)
+    assert "Sanitizer" not in errors
+    assert "runtime error" not in errors
+    assert (status, out.exists()) in ((0, True), (2, False))
+
+
+@settings(max_examples=30, deadline=None)
+@given(body=st.binary(max_size=300), whole=st.booleans())
+def test_any_bytes_end_cleanly(
+    programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, body: bytes, whole: bool
+) -> None:
+    trace = tmp_path_factory.mktemp("bytes") / "trace"
+    head = b"EMBTRACE\x01\x00\x04\x01x"
+    trace.write_bytes(gzip.compress(head + body) if whole else body)
+    status, errors, _ = again(programs, trace)
+    assert status == 2
+    assert errors.count("\n") == 1
+
+
+def test_from_python(programs: dict[str, Path], tmp_path: Path) -> None:
+    trace, live = record(programs, tmp_path, operations(3, 300))
+    out: Any = replay(trace, SKYLAKE, Policy(), tmp_path / "out.json")
+    assert out.read_bytes() == live.read_bytes()
+    trace.write_bytes(trace.read_bytes()[:-20])
+    with pytest.raises(DataError, match="cut short"):
+        replay(trace, SKYLAKE, Policy(), tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
