@@ -128,6 +128,7 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 @click.option(
     "--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing."
 )
+@click.option("--trace", is_flag=True, help="Keep each trial's page trace, which `replay` takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def run(**chosen: Any) -> None:
     """Run a suite on the kernels and print the comparison."""

@@ -73,6 +73,7 @@ class RunRequest:
     pcid: str | None = None
     params: dict[str, Scalar] = field(default_factory=dict)
     jobs: int | None = None
+    trace: bool = False  # keep each trial's page trace
     out: Path = RESULTS
     resume: str | None = None
 
@@ -115,10 +116,25 @@ def plan(request: RunRequest) -> Plan:
         profile=request.profile or suite.profile,
         pcid=request.pcid or suite.pcid,
     )
+    if request.trace:
+        _check_trace(choice, suite)
     itlb.profile_path(suite.profile)
     for spec, _ in workloads:
         matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
     return Plan(suite=suite, workloads=workloads, asked=asked, choice=choice)
+
+
+def _check_trace(choice: Choice, suite: SuiteSpec) -> None:
+    if choice.counters not in (Counters.MODEL, Counters.BOTH):
+        raise UserError(
+            f"--trace with --counters {choice.counters}: only the model sees pages",
+            "add --counters model",
+        )
+    if choice.mode is not Mode.EXACT and suite.smp > 1:
+        raise UserError(
+            f"--trace with --mode {choice.mode} --smp {suite.smp}: the order of pages is lost",
+            "use --mode exact, or --smp 1",
+        )
 
 
 def run(request: RunRequest, progress: Progress) -> RunOutcome:
@@ -257,6 +273,7 @@ def _all(
                 if spec.counters in (Counters.PERF, Counters.BOTH)
                 else ()
             ),
+            trace=request.trace,
             say=say,
             should_stop=stop.is_set,
         )

@@ -44,6 +44,9 @@ from harness.vm.session import VmResult, boot
 
 CONSOLE_TAIL = 20
 
+TRACE = "itlb.trace"
+"""A trial's page trace, in its raw folder."""
+
 
 class Interrupted(Exception):
     """The user ended the run while this trial was under way."""
@@ -56,6 +59,7 @@ class TrialContext:
     prepared: Prepared
     raw: Path  # folder for its raw output
     perf_events: tuple[str, ...] = ()
+    trace: bool = False  # keep the model's page trace
     say: Callable[[str], None] = field(default=lambda _: None)
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
@@ -132,6 +136,7 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
             context.prepared.frozen.profile,
             spec.pcid,
             spec.pti,
+            trace=work / TRACE if context.trace else None,
         )
     return VmRequest(
         kernel=kernel.image,
@@ -228,6 +233,8 @@ def _keep(work: Path, raw: Path) -> None:
     """Move the trial's raw output to the run: console as it is, the large rest compressed."""
     if (work / "console.log").exists():
         shutil.copyfile(work / "console.log", raw / "console.log")
+    if (work / TRACE).exists():
+        shutil.copyfile(work / TRACE, raw / TRACE)  # it is compressed already
     for name in ("channel.out", "itlb.json"):
         if (work / name).exists():
             # No time and no name in it: equal output gives equal files.
