@@ -28,6 +28,7 @@ ORIGIN_TITLES: dict[str, str] = {
     "bpf": "BPF text",
     "kernel_image": "kernel image",
     "user": "user text",
+    "corunner": "of it, the co-runner's",
     "rest": "other text",
 }
 """Origins that tables show, in order."""

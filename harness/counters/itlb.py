@@ -174,6 +174,12 @@ def readings(
     return out, top(found.by_name)
 
 
+def user_text(window: Window, label: str, origin: str, start: int, end: int) -> list[Reading]:
+    """Misses of the user text from ``start`` up to ``end``: a part of the origin ``user``."""
+    inside = (s for s in window.sites if s.user and start <= int(s.address, 16) < end)
+    return _of_origin(sum((of_site(s) for s in inside), Misses()), {"window": label}, origin)
+
+
 def operations(window: Window, address: int, label: str) -> Reading:
     """How often the instruction at ``address`` was executed: the workload's operations.
 

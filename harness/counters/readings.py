@@ -99,6 +99,11 @@ def _model(
             raise TrialError(f"the iTLB model saw no window {number} ({label})")
         found, named = itlb.readings(by_id[number], label, finder, why_not)
         out += [*found, _operations(raw, by_id[number], label)]
+        for name, value in raw.records:
+            if name == "user_text":
+                out += itlb.user_text(
+                    by_id[number], label, str(value["origin"]), value["start"], value["end"]
+                )
         sites += named
     return out, sites
 

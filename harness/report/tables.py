@@ -15,7 +15,7 @@ from harness.report import series, text
 MAX_OTHER = 16
 """Lines of readings without an entry in the catalogue; more are in the exports."""
 
-MAIN_ORIGINS = ("all", "bpf")
+MAIN_ORIGINS = ("all", "bpf", "corunner")
 """Origins that are shown per operation as well."""
 
 _EDGES = {

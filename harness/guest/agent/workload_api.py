@@ -90,6 +90,7 @@ class Context:
         self._channel = channel
         self._marker = marker
         self._children: list[subprocess.Popen[bytes]] = []
+        self._windows = 0
 
     def progress(self, text: str) -> None:
         """A line for whoever watches the run."""
@@ -147,6 +148,28 @@ class Context:
         ended = time.monotonic_ns()
         self._channel.record("cycle", {"window": window, "cycle": number, "ns": ended - began})
         edges.sample_cycle(self._channel, number)
+
+    @contextmanager
+    def window(self, label: str) -> Iterator[None]:
+        """Count what runs inside under ``label``, before the measured window: a table of its
+        own for the model's readings. In ``setup`` or ``warm`` only, and not beside cycles."""
+        number = FIRST_CYCLE + self._windows
+        if self._windows == CYCLES:
+            raise WorkloadFailed(f"window {label!r}: there are {CYCLES} at most")
+        self._windows += 1
+        began = time.monotonic_ns()
+        if self._marker is not None:
+            self._marker.open(number)
+        yield
+        if self._marker is not None:
+            self._marker.close(number)
+        ended = time.monotonic_ns()
+        self._channel.record("windows", {str(number): {"label": label, "ns": ended - began}})
+
+    def user_text(self, origin: str, start: int, end: int) -> None:
+        """What is fetched from user addresses from ``start`` up to ``end`` is shown as
+        ``origin`` too, beside all user text."""
+        self._channel.record("user_text", {"origin": origin, "start": start, "end": end})
 
     def wait(self, seconds: float) -> None:
         """Let the load run for ``seconds`` of guest time; under ``perf stat`` if asked for."""

@@ -21,6 +21,12 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return workload_module(monkeypatch, "trig-kprobe", "trig_kprobe")
 
 
+@pytest.fixture
+def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The instances' own module, shared by workloads."""
+    return workload_module(monkeypatch, "trig-kprobe", "agent.benches")
+
+
 def captured() -> dict[str, str]:
     """What each instance of bench printed in a real trial."""
     output = protocol.parse(gzip.decompress((DATA / "trial" / "channel.out.gz").read_bytes()))
@@ -39,36 +45,36 @@ def captured() -> dict[str, str]:
     ],
 )
 def test_command_line(
-    module: ModuleType, placement: str, smp: int, instance: int, middle: list[str]
+    benches: ModuleType, placement: str, smp: int, instance: int, middle: list[str]
 ) -> None:
-    argv = module.bench_argv({**DEFAULTS, "placement": placement}, smp, instance)
+    argv = benches.bench_argv({**DEFAULTS, "placement": placement}, smp, instance)
     assert argv == ["bench", "-w1", "-d30", *middle, "trig-kprobe"]
 
 
-def test_intervals_of_a_real_trial(module: ModuleType) -> None:
+def test_intervals_of_a_real_trial(benches: ModuleType) -> None:
     texts = captured()
     assert texts
     for text in texts.values():
-        found = module.iterations(text)
+        found = benches.iterations(text)
         assert len(found) == sum(line.startswith("Iter ") for line in text.splitlines())
         assert all(value >= 0 for value in found)
-    assert any(module.iterations(text) for text in texts.values())
+    assert any(benches.iterations(text) for text in texts.values())
 
 
-def test_an_interval_cut_short_is_no_interval(module: ModuleType) -> None:
+def test_an_interval_cut_short_is_no_interval(benches: ModuleType) -> None:
     line = "Iter   0 ( 21.190us): hits    0.071M/s (  0.071M/prod), drops    0.000M/s"
-    assert module.iterations(line) == [0.071]
-    assert module.iterations(line[: line.index("M/s")]) == []
-    assert module.iterations("Setting up benchmark 'trig-kprobe'...\n") == []
+    assert benches.iterations(line) == [0.071]
+    assert benches.iterations(line[: line.index("M/s")]) == []
+    assert benches.iterations("Setting up benchmark 'trig-kprobe'...\n") == []
 
 
-def test_a_filter_is_as_long_as_asked_and_accepts(module: ModuleType) -> None:
-    code = module.filter_code(5)
+def test_a_filter_is_as_long_as_asked_and_accepts(benches: ModuleType) -> None:
+    code = benches.filter_code(5)
     instructions = list(struct.iter_unpack("HBBI", code))
     assert len(instructions) == 5
     assert instructions[-1] == (0x06, 0, 0, 0xFFFF)  # BPF_RET | BPF_K
     assert set(instructions[:-1]) == {(0x04, 0, 0, 1)}  # BPF_ALU | BPF_ADD | BPF_K
-    assert len(module.filter_code(1)) == 8
+    assert len(benches.filter_code(1)) == 8
 
 
 class FakeContext:
@@ -108,7 +114,7 @@ def test_hits_are_the_mean_of_the_window_or_unknown(module: ModuleType) -> None:
     line = "Iter   {} ( 21.190us): hits    {}M/s (  0.071M/prod), drops    0.000M/s\n"
     workload, ctx = module.Workload(), FakeContext()
     busy, silent = FakeTerminal(line.format(0, "9.000")), FakeTerminal("")
-    workload._instances = [busy, silent]
+    workload._benches.instances = [busy, silent]
     workload.measure(ctx)
     busy.said += line.format(1, "1.000") + line.format(2, "2.000")
     workload.teardown(ctx)
@@ -120,6 +126,6 @@ def test_hits_are_the_mean_of_the_window_or_unknown(module: ModuleType) -> None:
 
 def test_an_instance_that_ended_fails_the_trial_with_its_words(module: ModuleType) -> None:
     workload = module.Workload()
-    workload._instances = [FakeTerminal("failed to attach\n", 1)]
+    workload._benches.instances = [FakeTerminal("failed to attach\n", 1)]
     with pytest.raises(Exception, match="instance 0 ended with 1: failed to attach"):
         workload.warm(FakeContext())
