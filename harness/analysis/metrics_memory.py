@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who holds memory. Data only."""
+
+from harness.analysis.made import fact
+from harness.analysis.metric import Metric, Section
+
+MEMORY: tuple[Metric, ...] = (
+    fact(
+        "bpf.text.jited_bytes",
+        "JITed bytes",
+        "B",
+        Section.MEMORY,
+        "machine code of all loaded programs",
+    ),
+    fact(
+        "bpf.text.mapped_bytes",
+        "bytes mapped for BPF text",
+        "B",
+        Section.MEMORY,
+        "bytes of the page-table entries that map BPF text",
+        better="lower",
+    ),
+    fact(
+        "bpf.text.held_bytes",
+        "memory held for BPF text",
+        "B",
+        Section.MEMORY,
+        "pages that the allocator of BPF text, trampolines and dispatchers has taken, used or not "
+        "(by caller in /proc/vmallocinfo; execmem's own statistics, the kernel image's tail "
+        "included)",
+        better="lower",
+    ),
+    fact(
+        "bpf.text.held_per_jited",
+        "memory held per byte of BPF machine code",
+        "B/B",
+        Section.MEMORY,
+        "`bpf.text.held_bytes` by `bpf.text.jited_bytes`",
+        better="lower",
+    ),
+    fact(
+        "execmem.bytes_used",
+        "execmem, bytes in use",
+        "B",
+        Section.MEMORY,
+        "bytes_used of execmem's statistics: whole granules of 64 bytes",
+    ),
+    fact(
+        "execmem.bytes_free",
+        "execmem, bytes mapped and free",
+        "B",
+        Section.MEMORY,
+        "bytes_free of execmem's statistics",
+    ),
+    fact(
+        "execmem.text_tail_bytes",
+        "execmem, bytes in the kernel image's page",
+        "B",
+        Section.MEMORY,
+        "text_tail_bytes of execmem's statistics: what other kernels give back at boot",
+    ),
+    fact(
+        "execmem.large_pages",
+        "execmem, large pages",
+        "page",
+        Section.MEMORY,
+        "large_pages of execmem's statistics, without the kernel image's own",
+    ),
+    fact(
+        "execmem.small_pages",
+        "execmem, small pages",
+        "page",
+        Section.MEMORY,
+        "small_pages of execmem's statistics: used where large ones ran out",
+        better="lower",
+    ),
+    fact(
+        "execmem.small_page_fallbacks",
+        "execmem, chunks without a large page",
+        "event",
+        Section.MEMORY,
+        "small_page_fallbacks of execmem's statistics, since boot",
+        better="lower",
+    ),
+    fact(
+        "memory.free_large",
+        "free memory in 2 MB pieces",
+        "page",
+        Section.MEMORY,
+        "blocks of order 9 and above in /proc/buddyinfo, in 2 MB pages",
+        better="higher",
+    ),
+    fact(
+        "memory.page_tables",
+        "page tables of processes",
+        "kB",
+        Section.MEMORY,
+        "PageTables of /proc/meminfo",
+        better="lower",
+    ),
+    fact(
+        "modules.bytes",
+        "bytes of loaded modules",
+        "B",
+        Section.MEMORY,
+        "sum of the sizes in /proc/modules: whole pages of text, read-only data and data",
+    ),
+    fact(
+        "memory.vmalloc",
+        "vmalloc memory",
+        "B",
+        Section.MEMORY,
+        "pages of /proc/vmallocinfo by `owner`: what the function that allocated them is for",
+        detail=True,
+    ),
+    fact(
+        "memory.slab_pages",
+        "slab memory",
+        "B",
+        Section.MEMORY,
+        "pages of /proc/slabinfo by `cache`: vmap_area, all kmalloc caches, the other caches",
+        detail=True,
+    ),
+    fact(
+        "memory.slab_reclaimable",
+        "reclaimable slab",
+        "kB",
+        Section.MEMORY,
+        "SReclaimable of /proc/meminfo",
+        detail=True,
+    ),
+    fact("memory.slab", "slab", "kB", Section.MEMORY, "Slab of /proc/meminfo", better="lower"),
+    fact(
+        "memory.vmalloc_used",
+        "vmalloc space used",
+        "kB",
+        Section.MEMORY,
+        "VmallocUsed of /proc/meminfo",
+        better="lower",
+    ),
+)
