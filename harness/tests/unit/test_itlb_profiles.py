@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.itlb import build
-from harness.itlb.reference import CODE, LOADS, Model, load_profile
+from harness.itlb.reference import CODE, LOADS, SIZES, Model, load_profile
 from harness.tests.unit.itlb_driver import PROFILES, SANITIZE, compile_driver, random_trace
 
 SKYLAKE = build.profile_path("skylake-sp")
@@ -57,6 +57,28 @@ def test_capacity_by_page_size(profile: str, first: dict[str, int], second: dict
     assert capacity(CODE) == first
     assert capacity(("stlb",)) == second
     assert bool(capacity(LOADS)) == profile.endswith(("-sp", "rapids"))
+
+
+def cells(model: Model, names: tuple[str, ...]) -> list[str]:
+    """Entries by ways for each page size, over the buffers of one level."""
+    held = {}
+    for name in names:
+        if buffer := model.buffers.get(name):
+            for size, placed in buffer.placement.items():
+                entries = buffer.count * sum(len(group) for group in placed.groups)
+                held[size] = f"{entries} by {len(placed.groups[0])}"
+    return [held.get(size, "in 2 MB pieces") for size in SIZES]
+
+
+def test_table_in_the_readme_is_the_profiles() -> None:
+    rows = [
+        line for line in (build.HERE / "README.md").read_text().splitlines() if "| `" in line[:3]
+    ]
+    assert rows == [
+        f"| `{profile.stem}` | {' | '.join(cells(model, CODE) + cells(model, ('stlb',)))} |"
+        for profile in PROFILES
+        for model in [Model(load_profile(profile))]
+    ]
 
 
 def refusal(driver: Path, profile: Path) -> str:
