@@ -68,6 +68,16 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             help="A parameter of the workload; may be repeated.",
         ),
         click.option(
+            "--data-side/--no-data-side",
+            default=None,
+            help="The model follows loads and stores, which compete for the second level. Slow.",
+        ),
+        click.option(
+            "--kernel-image",
+            type=click.Choice(["tables", "pcid"]),
+            help="Is kernel text global? As the guest's tables say, or as on parts with PCID.",
+        ),
+        click.option(
             "--pcid",
             type=click.Choice(["tagged", "flush"]),
             help="Address-space tags in the model: as Linux on parts with PCID, or none.",
@@ -207,6 +217,42 @@ def compare(
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)
+
+
+@cli.command("replay")
+@click.argument("run_name", metavar="RUN")
+@click.option(
+    "--profile",
+    "profiles",
+    default="all",
+    show_default=True,
+    metavar="CPU[,CPU...]|all",
+    help="CPUs the model stands for.",
+)
+@click.option("--pcid", type=click.Choice(["tagged", "flush"]), help="Default: as recorded.")
+@click.option("--kernel-image", type=click.Choice(["tables", "pcid"]), help="Default: as recorded.")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Folder that holds the run and gets the new ones.",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: Any) -> None:
+    """Other CPUs' answers from the page traces of a run (made with `run --trace`).
+
+    Keeps a run for each CPU, which `compare` takes, and prints where the walks come from.
+    """
+    progress = pipeline.Progress(quiet=quiet)
+    names = pipeline.profile_names(profiles)
+    request = pipeline.ReplayRequest(run=run_name, profiles=names, **chosen)
+    made = pipeline.replay(request, progress)
+    pipeline.show_profiles([str(path) for path in made], as_json=as_json)
+    for path in made:
+        progress.say(f"kept in {path}")
 
 
 @cli.command()

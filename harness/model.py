@@ -137,7 +137,7 @@ class WorkloadSpec:
     watch: str = ""  # kernel symbol executed once per operation; empty: none
     memory_mib: int = 2048  # guest memory it needs
     timeout_s: float = 900.0  # wall time of one trial before it counts as hung
-    files: tuple[str, ...] = ()  # kernel artefacts that it needs in the guest: "bench"
+    files: tuple[str, ...] = ()  # built from the kernel's source: "bench", "selftests"
     programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
     traces: tuple[str, ...] = ()  # events counted in the guest, which the counters see: "tlb_flush"
 
@@ -156,6 +156,8 @@ class SuiteSpec:
     counters: Counters = Counters.AUTO
     profile: str = "skylake-sp"
     pcid: str = "tagged"  # PCID policy of the model: tagged | flush
+    kernel_image: str = "tables"  # global bits of its text: tables | pcid, see TrialSpec
+    data_side: bool = False  # the model follows loads and stores too
     params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload
 
 
@@ -175,6 +177,10 @@ class TrialSpec:
     memory_mib: int
     params: Mapping[str, Scalar]
     repeat: int = 0  # tells apart trials that are equal on purpose
+    # Kernel image's text: global as the guest's tables say, or ("pcid") not global under
+    # page-table isolation, as Linux maps it on parts with PCID.
+    kernel_image: str = "tables"
+    data_side: bool = False  # loads and stores compete for the second level
 
     @property
     def id(self) -> str:
@@ -217,6 +223,7 @@ class TrialRecord:
     sites: tuple[Site, ...] = ()  # top dynamic text by misses
     failure: Failure | None = None
     notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
+    verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip
     started: str = ""  # UTC, ISO 8601
     wall_seconds: float = 0.0
 

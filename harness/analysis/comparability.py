@@ -19,6 +19,8 @@ class Settings:
     counters: Counters
     profile: str
     pcid: str
+    kernel_image: str
+    data_side: bool
     memory_mib: int
     params: tuple[tuple[str, Scalar], ...]
 
@@ -33,12 +35,24 @@ class Settings:
             counters=spec.counters,
             profile=spec.profile,
             pcid=spec.pcid,
+            kernel_image=spec.kernel_image,
+            data_side=spec.data_side,
             memory_mib=spec.memory_mib,
             params=tuple(sorted(spec.params.items())),
         )
 
 
-SETTING_KEYS = ("pti", "mode", "smp", "counters", "profile", "pcid", "memory_mib")
+SETTING_KEYS = (
+    "pti",
+    "mode",
+    "smp",
+    "counters",
+    "profile",
+    "pcid",
+    "kernel_image",
+    "data_side",
+    "memory_mib",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,8 @@ def trials(
                         counters=counters,
                         profile=suite.profile,
                         pcid=suite.pcid,
+                        kernel_image=suite.kernel_image,
+                        data_side=suite.data_side,
                         memory_mib=workload.memory_mib,
                         params=merged,
                     )

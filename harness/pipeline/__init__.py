@@ -9,20 +9,23 @@ table = pipeline.comparison([str(outcome.path)])
 from harness.kernel import Kernel
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
+from harness.pipeline.replaying import ReplayRequest, replay
 from harness.pipeline.run import RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
-from harness.pipeline.validation import Validation, validate
+from harness.pipeline.validation import Validation, profile_names, validate
 from harness.pipeline.views import (
     comparison,
     describe_kernels,
     export,
     listing,
     show,
+    show_profiles,
     show_validation,
 )
 
 __all__ = [
     "Progress",
+    "ReplayRequest",
     "RunOutcome",
     "RunRequest",
     "Validation",
@@ -31,9 +34,12 @@ __all__ = [
     "describe_kernels",
     "export",
     "listing",
+    "replay",
     "run",
     "shell",
+    "profile_names",
     "show",
+    "show_profiles",
     "show_validation",
     "validate",
 ]

@@ -71,6 +71,8 @@ class RunRequest:
     mode: str | None = None
     profile: str | None = None
     pcid: str | None = None
+    kernel_image: str | None = None
+    data_side: bool | None = None
     params: dict[str, Scalar] = field(default_factory=dict)
     jobs: int | None = None
     trace: bool = False  # keep each trial's page trace
@@ -115,6 +117,8 @@ def plan(request: RunRequest) -> Plan:
         smp=request.smp or suite.smp,
         profile=request.profile or suite.profile,
         pcid=request.pcid or suite.pcid,
+        kernel_image=request.kernel_image or suite.kernel_image,
+        data_side=suite.data_side if request.data_side is None else request.data_side,
     )
     if request.trace:
         _check_trace(choice, suite)

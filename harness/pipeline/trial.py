@@ -137,6 +137,8 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
             spec.pcid,
             spec.pti,
             trace=work / TRACE if context.trace else None,
+            kernel_image=spec.kernel_image,
+            data=spec.data_side,
         )
     return VmRequest(
         kernel=kernel.image,

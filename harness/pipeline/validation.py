@@ -95,7 +95,7 @@ class Validation:
         return all(check.verdict is Verdict.EXACT for check in self.checks)
 
 
-def profiles_of(text: str) -> tuple[str, ...]:
+def profile_names(text: str) -> tuple[str, ...]:
     """``all`` or a comma-separated list. Raises UserError for a profile that is not there."""
     names = tuple(itlb.profiles()) if text == "all" else tuple(text.split(","))
     for name in names:
@@ -154,7 +154,7 @@ def validate(
 
     Raises UserError unless one kernel is named, InfrastructureError when a guest fails.
     """
-    names = profiles_of(profiles)
+    names = profile_names(profiles)
     program = build_program(PROGRAM)
     made = prepare.kernels(kernel or "bpf_prog_pack", progress, bench=False).kernels
     if len(made) != 1:

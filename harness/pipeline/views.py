@@ -15,7 +15,7 @@ from harness.itlb import build as itlb
 from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
-from harness.report import exports, markdown, terminal
+from harness.report import exports, markdown, profiles, terminal
 from harness.store import find_run, load_run
 
 
@@ -81,7 +81,9 @@ def listing(*, workloads_only: bool, as_json: bool) -> str:
                     s.name,
                     s.title,
                     f"{', '.join(s.workloads)}; seeds {len(s.seeds)}; "
-                    f"pti {'/'.join(s.pti)}; {s.mode}, {s.smp} vCPU; pcid {s.pcid}",
+                    f"pti {'/'.join(s.pti)}; {s.mode}, {s.smp} vCPU; pcid {s.pcid}"
+                    + (f"; kernel_image {s.kernel_image}" if s.kernel_image != "tables" else "")
+                    + ("; data side" if s.data_side else ""),
                 )
                 for s in load.suites().values()
             ]
@@ -99,6 +101,23 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def show_profiles(runs: Sequence[str], *, as_json: bool) -> None:
+    """Print runs that differ in the CPU profile, CPU by CPU."""
+    found = profiles.tables([comparison([run]) for run in runs])
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    console = terminal.output()
+    for table in found:
+        rows = []
+        last = ""
+        for line in table.lines:
+            rows.append((line.profile if line.profile != last else "", line.title, *line.cells))
+            last = line.profile
+        console.print(_table(table.title, ("CPU", "", *table.builds), rows))
+        console.print()
 
 
 def show_validation(found: Validation, *, as_json: bool) -> None:

@@ -155,6 +155,8 @@ def trial_labels(manifest: Manifest, record: TrialRecord) -> dict[str, str]:
         "repeat": str(spec.repeat),
         "pti": spec.pti,
         "pcid": spec.pcid,
+        "kernel_image": spec.kernel_image,
+        "data_side": "on" if spec.data_side else "off",
         "profile": spec.profile,
         "mode": spec.mode.value,
         "smp": str(spec.smp),

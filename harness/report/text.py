@@ -138,6 +138,8 @@ def settings_line(settings: Settings) -> str:
     words = [
         f"pti={settings.pti}",
         f"pcid={settings.pcid}",
+        *([f"kernel_image={settings.kernel_image}"] if settings.kernel_image != "tables" else []),
+        *(["data_side=on"] if settings.data_side else []),
         f"profile={settings.profile}",
         f"mode={settings.mode.value}",
         f"smp={settings.smp}",

@@ -87,7 +87,7 @@ def test_only_exact_is_right(counted: Counts | None, verdict: Verdict) -> None:
 
 
 def test_profiles_by_name() -> None:
-    assert validation.profiles_of("all") == tuple(itlb.profiles())
-    assert validation.profiles_of("zen3,skylake-sp") == ("zen3", "skylake-sp")
+    assert validation.profile_names("all") == tuple(itlb.profiles())
+    assert validation.profile_names("zen3,skylake-sp") == ("zen3", "skylake-sp")
     with pytest.raises(UserError, match="no CPU profile 'zen9'"):
-        validation.profiles_of("zen3,zen9")
+        validation.profile_names("zen3,zen9")

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Saved page traces through other CPU profiles: their answers without booting again."""
+
+import gzip
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.counters import readings as counted
+from harness.errors import DataError, UserError
+from harness.guest import protocol
+from harness.itlb import build as itlb
+from harness.itlb.replay import Policy
+from harness.itlb.replay import replay as replay_trace
+from harness.model import Manifest, Source, TrialRecord, TrialSpec, TrialStatus
+from harness.paths import PROJECT, RESULTS
+from harness.pipeline.progress import Progress
+from harness.pipeline.trial import TRACE
+from harness.store import create_run, find_run, folder_errors, load_run, provenance
+from harness.store.load import LoadedRun
+
+REPORT = "itlb.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayRequest:
+    """What to replay; None: as it was when the trace was recorded."""
+
+    run: str  # a folder, an id, the start of one, or "latest"
+    profiles: tuple[str, ...]
+    pcid: str | None = None
+    kernel_image: str | None = None
+    out: Path = RESULTS
+
+
+def replay(request: ReplayRequest, progress: Progress) -> tuple[Path, ...]:
+    """Replay every trace of a saved run; a new run for each profile, and their folders.
+
+    All readings but the model's are the recorded trial's own. Raises UserError for a run
+    without traces or a profile that is not there, DataError for a trace that is damaged.
+    """
+    source = find_run(request.run, request.out)
+    loaded = load_run(source)
+    traced = [record for record in loaded.records if _trace(source, record).is_file()]
+    if not traced:
+        raise UserError(f"{source.name} has no page traces", "make it again with `run --trace`")
+    made = []
+    for profile in request.profiles:
+        path = itlb.profile_path(profile)
+        with progress.step(f"{source.name} on {profile}"):
+            made.append(_of_profile(request, source, loaded, traced, profile, path, progress))
+    return tuple(made)
+
+
+def _trace(source: Path, record: TrialRecord) -> Path:
+    return source / "raw" / record.trial / TRACE
+
+
+def _of_profile(
+    request: ReplayRequest,
+    source: Path,
+    loaded: LoadedRun,
+    traced: Sequence[TrialRecord],
+    profile: str,
+    path: Path,
+    progress: Progress,
+) -> Path:
+    specs = tuple(_spec(request, record.spec, profile) for record in traced)
+    manifest = _manifest(loaded.manifest, specs, profile, provenance.sha256_file(path))
+    with create_run(manifest, request.out) as writer:
+        for spec, record in zip(specs, traced, strict=True):
+            progress.detail(f"{profile}: {spec.id}")
+            raw = source / "raw" / record.trial
+            kept = writer.path / "raw" / spec.id
+            with folder_errors(kept):
+                kept.mkdir(parents=True)
+            writer.append(_record(spec, record, raw, path, kept, source.name))
+    return writer.path
+
+
+def _spec(request: ReplayRequest, recorded: TrialSpec, profile: str) -> TrialSpec:
+    return replace(
+        recorded,
+        profile=profile,
+        pcid=request.pcid or recorded.pcid,
+        kernel_image=request.kernel_image or recorded.kernel_image,
+    )
+
+
+def _manifest(
+    recorded: Manifest, specs: tuple[TrialSpec, ...], profile: str, profile_sha256: str
+) -> Manifest:
+    created = provenance.now()
+    suite = f"{recorded.suite}-{profile}"
+    return replace(
+        recorded,
+        run=provenance.run_id(created, suite, specs),
+        created=provenance.iso(created),
+        suite=suite,
+        program_version=provenance.program_version(),
+        program_commit=provenance.git_describe(PROJECT),
+        trials=specs,
+        plugin_sha256=itlb.sources_sha256(),
+        profile_sha256=profile_sha256,
+        counters_reason=f"replayed from the traces of {recorded.run}",
+        command=tuple(sys.argv),
+    )
+
+
+def _record(
+    spec: TrialSpec, recorded: TrialRecord, raw: Path, profile: Path, kept: Path, run: str
+) -> TrialRecord:
+    """The recorded trial with the model's readings made anew. Raises DataError."""
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+        policy = Policy(pcid=spec.pcid, kernel_image=spec.kernel_image, data_side=spec.data_side)
+        report = replay_trace(raw / TRACE, profile, policy, Path(folder) / REPORT)
+        data = report.read_bytes()
+        with (
+            folder_errors(kept),
+            (kept / f"{REPORT}.gz").open("wb") as target,
+            gzip.GzipFile("", "wb", 6, target, 0) as packed,
+        ):
+            packed.write(data)
+    try:
+        with gzip.open(raw / "channel.out.gz") as channel:
+            output = protocol.parse(channel.read())
+    except (OSError, EOFError, protocol.ProtocolError) as error:
+        raise DataError(f"{raw / 'channel.out.gz'}: {error}") from error
+    shutil.copyfile(raw / "channel.out.gz", kept / "channel.out.gz")
+    found = counted.of_trial(
+        spec,
+        counted.RawTrial(
+            files=output.files, absent=output.absent, records=output.records, report=data
+        ),
+    )
+    host = tuple(reading for reading in recorded.readings if reading.source is Source.HOST)
+    return replace(
+        recorded,
+        spec=spec,
+        status=TrialStatus.OK,
+        readings=(*found.readings, *host),
+        windows=dict(found.windows),
+        sites=found.sites,
+        notes=(*recorded.notes, f"model replayed from the trace of {run}"),
+    )
