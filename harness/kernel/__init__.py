@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels: from what the user names to images that boot, and ``bench`` to run on them.
+"""Kernels: from what the user names to images that boot, and what to run on them.
 
-``make_kernels`` is the whole stage; ``resolve``, ``adopt``, ``build_kernel`` and
-``build_bench`` are its steps. All raise errors of ``harness.errors`` only.
+``make_kernels`` is the whole stage; ``resolve``, ``adopt``, ``build_kernel``, ``build_bench``
+and ``build_selftests`` are its steps. All raise errors of ``harness.errors`` only.
 """
 
-from harness.kernel.artefacts import Bench, Kernel, UserKernel
+from harness.kernel.artefacts import Bench, Kernel, Selftests, UserKernel
 from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import adopt, resolve
+from harness.kernel.selftests import build_selftests
 from harness.kernel.stage import StageRequest, StageResult, make_kernels
 
 __all__ = [
     "Bench",
     "Kernel",
     "KernelRequest",
+    "Selftests",
     "StageRequest",
     "StageResult",
     "UserKernel",
@@ -22,6 +24,7 @@ __all__ = [
     "base_variant",
     "build_bench",
     "build_kernel",
+    "build_selftests",
     "make_kernels",
     "plan",
     "resolve",

@@ -38,6 +38,15 @@ class Bench:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Selftests:
+    """The base's BPF self-tests: ``test_progs`` and the objects that it opens."""
+
+    files: tuple[Path, ...]
+    sha256: str  # over all of them
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserKernel:
     """A kernel of the user's own: an image, and the tree it was built in if that was named."""
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.kernel.artefacts import Bench, Kernel
+from harness.kernel.artefacts import Bench, Kernel, Selftests
 from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, Say, build_kernel, ignore
 from harness.kernel.resolve import adopt, resolve
+from harness.kernel.selftests import build_selftests
 from harness.model import VariantSpec
 
 
@@ -26,10 +27,11 @@ class StageRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """The kernels in the order asked for, and bench unless it was not wanted."""
+    """The kernels in the order asked for; bench and the self-tests where they were wanted."""
 
     kernels: tuple[Kernel, ...]
     bench: Bench | None
+    selftests: Selftests | None = None
 
 
 def _request(request: StageRequest, variant: VariantSpec) -> KernelRequest:
@@ -43,12 +45,18 @@ def _request(request: StageRequest, variant: VariantSpec) -> KernelRequest:
 
 
 def make_kernels(
-    request: StageRequest, say: Say = ignore, detail: Say = ignore, *, bench: bool = True
+    request: StageRequest,
+    say: Say = ignore,
+    detail: Say = ignore,
+    *,
+    bench: bool = True,
+    selftests: bool = False,
 ) -> StageResult:
-    """Make every kernel of ``request`` ready to boot, and bench with ``bench``.
+    """Make every kernel of ``request`` ready to boot; with ``bench`` that program, with
+    ``selftests`` the base's BPF self-tests.
 
     All names and images are checked before anything is built. Raises the errors of
-    ``resolve``, ``adopt``, ``build_kernel`` and ``build_bench``.
+    ``resolve``, ``adopt``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
     """
     chosen = resolve(request.kernels, request.variants)
     adopted = {c.name: adopt(c) for c in chosen if not isinstance(c, VariantSpec)}
@@ -58,8 +66,9 @@ def make_kernels(
         else adopted[c.name]
         for c in chosen
     )
-    program = None
-    if bench:
-        base = _request(request, base_variant(request.variants))
-        program = build_bench(base, say, detail)
-    return StageResult(kernels=kernels, bench=program)
+    base = _request(request, base_variant(request.variants))
+    return StageResult(
+        kernels=kernels,
+        bench=build_bench(base, say, detail) if bench else None,
+        selftests=build_selftests(base, say, detail) if selftests else None,
+    )
