@@ -124,7 +124,7 @@ static void fill_first(struct hierarchy *h, struct stream *s, uint64_t vaddr, ui
 	if (t->global)
 		for (i = 0; i < s->firsts; i++)
 			for (size = PAGE_4K; size < PAGE_SIZES; size++)
-				if (tlb_has_any(s->first[i], vaddr, size))
+				if (tlb_has_private(s->first[i], vaddr, size))
 					s->changes++;
 	evicted = tlb_fill(tlb, vaddr, held, t->size, tag, t->global);
 	if (evicted.valid && h->inclusion == INCLUSION_EXCLUSIVE) {
@@ -150,8 +150,8 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 
 	s->counts->lookups++;
 	if (recalled && recall->key == recall_key(vaddr, tag) &&
-	    recall->changes == s->changes && *recall->held == recall->was &&
-	    tlb_entry_matches(recall->tlb, recall->entry, tag)) {
+	    recall->changes == s->changes && recall->entry->filled == recall->filled &&
+	    recall->filled > *recall->since) {
 		s->counts->l1_hits++;
 		*found = (struct translation){ recall->entry->page, recall->entry->global };
 		tlb_touch_again(&recall->touch);
@@ -166,10 +166,8 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 		if (recalled)
 			*recall = (struct recall){
 				.key = recall_key(vaddr, tag), .changes = s->changes,
-				.tlb = tlb, .entry = entry,
-				.held = &tlb->keys[entry - tlb->entries],
-				.was = tlb->keys[entry - tlb->entries],
-				.touch = tlb_touch_of(tlb, entry),
+				.entry = entry, .filled = entry->filled,
+				.since = tlb_since(tlb, entry), .touch = tlb_touch_of(tlb, entry),
 			};
 		return OUT_L1_HIT;
 	}
@@ -180,7 +178,7 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 		s->counts->stlb_hits++;
 		*found = (struct translation){ entry->page, entry->global };
 		if (h->inclusion == INCLUSION_EXCLUSIVE)
-			tlb->keys[entry - tlb->entries] = 0;
+			tlb_forget(tlb, entry - tlb->entries);
 		fill_first(h, s, vaddr, tag, found);
 		return OUT_STLB_HIT;
 	}

@@ -40,10 +40,9 @@ struct counts {
 struct recall {
 	uint64_t key;		/* page and tag; 0: none */
 	uint64_t changes;
-	const struct tlb *tlb;
-	struct tlb_entry *entry;
-	const uint64_t *held;	/* the entry's key in its buffer, and what it was */
-	uint64_t was;
+	const struct tlb_entry *entry;
+	uint64_t filled;	/* the entry's time of fill */
+	const uint64_t *since;	/* and that of the last flush that it would not have outlived */
 	struct tlb_touch touch;
 };
 

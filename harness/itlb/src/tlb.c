@@ -203,7 +203,7 @@ static void touch(struct tlb *tlb, struct tlb_entry *entry)
 
 static bool is_free(const struct tlb *tlb, unsigned int at)
 {
-	return !tlb->keys[at] || !tlb_is_live(tlb, &tlb->entries[at]);
+	return !tlb_is_live(tlb, &tlb->entries[at]);
 }
 
 static unsigned int victim(const struct tlb *tlb, const struct range *r)
@@ -248,17 +248,18 @@ struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size siz
 	return NULL;
 }
 
-bool tlb_has_any(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
+bool tlb_has_private(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
 {
 	uint64_t vpn = vaddr >> page_shift(size), key = key_of(vpn, size);
 	struct range r;
 	unsigned int at;
 
-	if (!tlb->seen[size])
+	if (!tlb->seen[size] || !tlb->seen_private[vaddr >> 63])
 		return false;
 	r = range_of(tlb, vpn, size);
 	for (at = r.from; at < r.to; at++)
-		if (tlb->keys[at] == key && tlb_is_live(tlb, &tlb->entries[at]))
+		if (tlb->keys[at] == key && !tlb->entries[at].global &&
+		    tlb_is_live(tlb, &tlb->entries[at]))
 			return true;
 	return false;
 }
@@ -277,9 +278,11 @@ struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size
 		evicted.entry = tlb->entries[at];
 	}
 	tlb->seen[size] = true;
+	if (!global)
+		tlb->seen_private[vaddr >> 63] = true;
 	tlb->keys[at] = key_of(vpn, size);
 	tlb->entries[at] = (struct tlb_entry){
-		.filled = tlb->flushes, .tag = tag, .page = page, .global = global,
+		.filled = ++tlb->now, .tag = tag, .page = page, .global = global,
 	};
 	touch(tlb, &tlb->entries[at]);
 	return evicted;
@@ -289,15 +292,15 @@ void tlb_flush_nonglobal(struct tlb *tlb)
 {
 	unsigned int i;
 
-	tlb->flushes++;
+	tlb->now++;
 	for (i = 0; i <= TLB_TAGS; i++)
-		tlb->since[i] = tlb->flushes;
+		tlb->since[i] = tlb->now;
 }
 
 void tlb_flush_all(struct tlb *tlb)
 {
 	tlb_flush_nonglobal(tlb);
-	tlb->global_since = tlb->flushes;
+	tlb->global_since = tlb->now;
 }
 
 void tlb_flush_tag(struct tlb *tlb, uint16_t tag)
@@ -305,12 +308,12 @@ void tlb_flush_tag(struct tlb *tlb, uint16_t tag)
 	unsigned int i;
 
 	if (tag < TLB_TAGS) {
-		tlb->since[tag] = ++tlb->flushes;
+		tlb->since[tag] = ++tlb->now;
 		return;
 	}
 	for (i = 0; i < tlb->sets * tlb->ways; i++)
 		if (!tlb->entries[i].global && tlb->entries[i].tag == tag)
-			tlb->keys[i] = 0;
+			tlb_forget(tlb, i);
 }
 
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
@@ -328,7 +331,7 @@ void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
 		for (at = r.from; at < r.to; at++)
 			if (tlb->keys[at] == key_of(vpn, size) &&
 			    (tlb->entries[at].global || tlb->entries[at].tag == tag))
-				tlb->keys[at] = 0;
+				tlb_forget(tlb, at);
 	}
 }
 
@@ -344,5 +347,5 @@ void tlb_drop(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag
 	for (at = r.from; at < r.to; at++)
 		if (tlb->keys[at] == key_of(vpn, size) && tlb->entries[at].global == global &&
 		    (global || tlb->entries[at].tag == tag))
-			tlb->keys[at] = 0;
+			tlb_forget(tlb, at);
 }

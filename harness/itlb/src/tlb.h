@@ -50,7 +50,7 @@ struct tlb_geometry {
 
 struct tlb_entry {
 	uint64_t used;		/* REPL_LRU: time of the last use */
-	uint64_t filled;	/* time of the fill, in flushes */
+	uint64_t filled;	/* time of the fill, unlike any other; 0: free */
 	uint16_t tag;
 	uint8_t page;		/* size in the page tables; the entry may hold a piece of it */
 	bool global;
@@ -65,9 +65,10 @@ struct tlb {
 	unsigned int set_bits;
 	unsigned int group_bits[PAGE_SIZES];
 	bool seen[PAGE_SIZES];	/* an entry of this size was ever filled */
+	bool seen_private[2];	/* one that is not global, in the lower or upper half */
 	uint64_t clock;
-	uint64_t flushes;
-	uint64_t global_since;	/* entries filled earlier than this many flushes are gone */
+	uint64_t now;		/* counts fills and flushes */
+	uint64_t global_since;	/* entries filled earlier than this are gone */
 	uint64_t since[TLB_TAGS + 1];	/* the same for those that are not global, by tag */
 	uint64_t *keys;		/* page number and size, 0: free; beside the entries, for speed */
 	struct tlb_entry *entries;
@@ -87,21 +88,34 @@ static inline bool tlb_holds(const struct tlb *tlb, enum page_size size)
 
 /* The entry for the page of @vaddr, now most recently used; NULL on a miss. */
 struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag);
-/* Whether there is an entry for the page with any tag. Nothing is touched. */
-bool tlb_has_any(const struct tlb *tlb, uint64_t vaddr, enum page_size size);
+/* Whether there is an entry for the page with some tag. Nothing is touched. */
+bool tlb_has_private(const struct tlb *tlb, uint64_t vaddr, enum page_size size);
+
+/* Where the time of the last flush of an entry's kind stands. */
+static inline const uint64_t *tlb_since(const struct tlb *tlb, const struct tlb_entry *entry)
+{
+	if (entry->global)
+		return &tlb->global_since;
+	return &tlb->since[entry->tag < TLB_TAGS ? entry->tag : TLB_TAGS];
+}
 
 /* An entry filled and not flushed since. */
 static inline bool tlb_is_live(const struct tlb *tlb, const struct tlb_entry *entry)
 {
-	if (entry->global)
-		return entry->filled >= tlb->global_since;
-	return entry->filled >= tlb->since[entry->tag < TLB_TAGS ? entry->tag : TLB_TAGS];
+	return entry->filled > *tlb_since(tlb, entry);
 }
 
 static inline bool tlb_entry_matches(const struct tlb *tlb, const struct tlb_entry *entry,
 				     uint16_t tag)
 {
 	return (entry->global || entry->tag == tag) && tlb_is_live(tlb, entry);
+}
+
+/* Frees the entry at place @at of entries[]. */
+static inline void tlb_forget(struct tlb *tlb, unsigned int at)
+{
+	tlb->keys[at] = 0;
+	tlb->entries[at].filled = 0;
 }
 
 /*

@@ -72,7 +72,9 @@ def cells(model: Model, names: tuple[str, ...]) -> list[str]:
 
 def test_table_in_the_readme_is_the_profiles() -> None:
     rows = [
-        line for line in (build.HERE / "README.md").read_text().splitlines() if "| `" in line[:3]
+        line
+        for line in (build.PROFILES / "README.md").read_text().splitlines()
+        if "| `" in line[:3]
     ]
     assert rows == [
         f"| `{profile.stem}` | {' | '.join(cells(model, CODE) + cells(model, ('stlb',)))} |"
