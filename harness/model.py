@@ -258,6 +258,7 @@ class Manifest:
     image_sha256: Mapping[str, str]  # layer -> hash
     plugin_sha256: str
     bench_sha256: str
+    selftests_sha256: str = ""  # of the base's BPF self-tests, where a workload runs them
     profile_sha256: str
     workload_sha256: Mapping[str, str]
     qemu_version: str

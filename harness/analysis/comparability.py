@@ -99,6 +99,7 @@ KEYS: tuple[Key, ...] = (
     Key(name="plugin_sha256", value=lambda m: m.plugin_sha256, applies=_models),
     Key(name="profile_sha256", value=lambda m: m.profile_sha256, applies=_models),
     Key(name="bench_sha256", value=lambda m: m.bench_sha256),
+    Key(name="selftests_sha256", value=lambda m: m.selftests_sha256),
     Key(name="host.cpu", value=lambda m: m.host.get("cpu", ""), applies=_timed),
 )
 """Values that must agree between runs; "" is not known and is not compared."""

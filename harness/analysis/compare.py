@@ -15,6 +15,7 @@ from harness.analysis.catalogue import OPERATIONS, ORDER, SECONDS, metric
 from harness.analysis.comparability import Settings, check
 from harness.analysis.metric import Kind, Metric
 from harness.analysis.stats import Ratio, Summary, ratio, summarise
+from harness.analysis.verdicts import Verdicts, gather
 from harness.errors import UserError
 from harness.model import Manifest, Mode, Reading, Source, Status, TrialRecord, TrialStatus
 from harness.store.load import LoadedRun
@@ -92,6 +93,7 @@ class Block:
     windows: tuple[str, ...]  # labels of the measured windows
     rows: tuple[Row, ...]
     failures: tuple[TrialFailure, ...] = ()
+    verdicts: Verdicts | None = None  # of the kernel's own tests, where the workload runs them
     notes: tuple[str, ...] = ()
 
 
@@ -274,6 +276,7 @@ def _block(
             for t in trials
             if t.record.status is not TrialStatus.OK
         ),
+        verdicts=gather(((t.build, t.record.verdicts) for t in good), present, baseline),
         notes=tuple(dict.fromkeys(note for t in trials for note in t.record.notes)),
     )
 

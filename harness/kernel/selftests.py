@@ -86,11 +86,13 @@ def make_argv(
     clang: str,
     jobs: int,
     programs: Sequence[str],
+    *,
+    path: str,
 ) -> list[str]:
     """The command line that builds ``out/test_progs`` and its BPF objects."""
     mapping = f"-ffile-prefix-map={linux}=/linux -ffile-prefix-map={out}=/selftests"
     return [
-        *recipe.environment(linux, None, tool_path(clang)),
+        *recipe.environment(linux, None, path),
         "make",
         "-C",
         str(linux / _SELFTESTS),
@@ -183,7 +185,9 @@ def _compile(
     log = tree.root / "selftests.log"
     log.unlink(missing_ok=True)
     say(f"building {len(texts)} of the base's BPF self-tests with {clang} (log: {log})")
-    argv = make_argv(tree.linux, out, btf, clang, request.jobs, sorted(programs | set(ALWAYS)))
+    wanted = sorted(programs | set(ALWAYS))
+    path = tool_path(clang)
+    argv = make_argv(tree.linux, out, btf, clang, request.jobs, wanted, path=path)
     try:
         run(argv, log=log, on_line=lambda line: detail(f"self-tests: {line.strip()}"))
         run(["strip", "--strip-all", str(out / PROGRAM)])

@@ -49,6 +49,7 @@ RESUME_KEYS = (
     "profile_sha256",
     "workload_sha256",
     "bench_sha256",
+    "selftests_sha256",
     "qemu_version",
 )
 """What of the manifest must be the same for a run to be gone on with."""
@@ -231,6 +232,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         },
         plugin_sha256=prepared.plugin.sha256 if prepared.plugin else "",
         bench_sha256=prepared.bench.sha256 if prepared.bench else "",
+        selftests_sha256=prepared.selftests.sha256 if prepared.selftests else "",
         profile_sha256=provenance.sha256_file(prepared.frozen.profile),
         workload_sha256={
             name: provenance.sha256_tree(folder)

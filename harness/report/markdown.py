@@ -8,6 +8,7 @@ from harness.analysis.compare import Block, Comparison
 from harness.report.summary import sentences
 from harness.report.tables import Line, table
 from harness.report.terminal import legend
+from harness.report.verdicts import VerdictTable, verdict_table
 
 
 def render(comparison: Comparison) -> str:
@@ -51,9 +52,20 @@ def _block(block: Block) -> Iterator[str]:
     for line in shown.lines:
         yield _line(line, len(shown.columns))
     yield ""
+    if block.verdicts is not None:
+        yield from _verdicts(verdict_table(block.verdicts, block.baseline, full=True))
     yield from _list("Failed trials", shown.failures)
     yield from _list("Footnotes", shown.footnotes)
     yield from _list("Notes", shown.notes)
+
+
+def _verdicts(shown: VerdictTable) -> Iterator[str]:
+    yield "| test | " + " | ".join(map(escape, shown.columns)) + " |"
+    yield "|:---|" + "---:|" * len(shown.columns)
+    for cells in (*shown.counts, *shown.rows):
+        yield "| " + " | ".join(map(escape, cells)) + " |"
+    yield ""
+    yield from _list("Verdicts of the kernel's own tests", (*shown.fine, *shown.new))
 
 
 def _line(line: Line, columns: int) -> str:

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from harness.analysis import reference
 from harness.analysis.compare import Comparison
+from harness.analysis.verdicts import FAIL, NOT_RUN
 from harness.report.summary import sentences
 from harness.report.tables import Line, TextCell, TextTable, table
+from harness.report.verdicts import VerdictTable, verdict_table
 
 _TONES = {"better": "green", "worse": "red", "same": "yellow", "unknown": "magenta", "": ""}
 
@@ -51,6 +53,8 @@ def render(comparison: Comparison, console: Console, *, full: bool = False) -> N
         if shown.lines:
             for piece in _pieces(shown, block.baseline, console.width):
                 console.print(piece)
+        if block.verdicts is not None:
+            _verdicts(console, verdict_table(block.verdicts, block.baseline, full=full))
         _print(console, "red", [f"failed: {line}" for line in shown.failures])
         _print(console, "dim", shown.footnotes)
         _print(console, "", [f"note: {line}" for line in shown.notes])
@@ -82,6 +86,25 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
 def _print(console: Console, style: str, lines: Sequence[str]) -> None:
     for line in lines:
         console.print(Text(line, style=style))
+
+
+def _verdicts(console: Console, shown: VerdictTable) -> None:
+    console.print(Text("verdicts of the kernel's own tests", style="bold underline"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(overflow="fold", max_width=console.width // 2)
+    for _ in shown.columns:
+        grid.add_column(justify="right")
+    grid.add_row("", *(Text(build, style="bold") for build in shown.columns))
+    for title, *cells in shown.counts:
+        grid.add_row(title, *cells)
+    for test, *words in shown.rows:
+        tones = {FAIL: "red", NOT_RUN: "magenta"}
+        grid.add_row(Text(f"  {test}"), *(Text(word, style=tones.get(word, "")) for word in words))
+    console.print(grid)
+    if shown.left:
+        console.print(Text(f"  and {shown.left} more that differ or fail: see --full", style="dim"))
+    _print(console, "green", shown.fine)
+    _print(console, "red", shown.new)
 
 
 def _title(shown: TextTable) -> str:

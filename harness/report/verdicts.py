@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts of the kernel's own tests as a table of texts."""
+
+from dataclasses import dataclass
+
+from harness.analysis.verdicts import FAIL, NOT_RUN, PASS, SKIP, Verdicts
+from harness.report import text
+
+COUNTED = ((PASS, "passed"), (FAIL, "failed"), (SKIP, "skipped"), (NOT_RUN, "not run"))
+MAX_ROWS = 40
+"""Tests with a line of their own in a table that is not full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictTable:
+    """Counts by verdict, then the tests that differ or fail, then what is new in words."""
+
+    columns: tuple[str, ...]  # builds
+    counts: tuple[tuple[str, ...], ...]  # title, a number by build
+    rows: tuple[tuple[str, ...], ...]  # test, a verdict by build
+    left: int  # tests that differ or fail and have no line
+    new: tuple[str, ...]  # sentences, one per build with new failures
+    fine: tuple[str, ...]  # sentences, one per build without
+
+
+def verdict_table(found: Verdicts, baseline: str, *, full: bool = False) -> VerdictTable:
+    """``found`` as texts; not ``full``, at most ``MAX_ROWS`` tests, new failures first."""
+    builds = tuple(found.counts)
+    fresh = {test for tests in found.new_failures.values() for test in tests}
+    rows = sorted(found.rows, key=lambda row: (row.test not in fresh, row.test))
+    shown = rows if full else rows[:MAX_ROWS]
+    return VerdictTable(
+        columns=builds,
+        counts=tuple(
+            (title, *(str(found.counts[b].get(word, 0)) for b in builds))
+            for word, title in COUNTED
+            if any(found.counts[b].get(word) for b in builds)
+        ),
+        rows=tuple((row.test, *(row.verdicts[b] for b in builds)) for row in shown),
+        left=len(rows) - len(shown),
+        new=tuple(
+            f"{build}: {text.plural(len(tests), 'new failure')} against {baseline}: "
+            f"{', '.join(tests)}"
+            for build, tests in found.new_failures.items()
+            if tests
+        ),
+        fine=tuple(
+            f"{build}: no new failure against {baseline} in {text.plural(found.total, 'test')}"
+            for build, tests in found.new_failures.items()
+            if not tests
+        ),
+    )
