@@ -17,6 +17,7 @@ class Section(StrEnum):
     MEMORY = "memory"
     LOAD = "loading"
     WORK = "work done"
+    TESTS = "the kernel's own tests"
     OTHER = "other readings"
 
 
