@@ -31,7 +31,7 @@ def test_every_suite_says_its_isolation_and_tags() -> None:
     for path in (CONFIGS / "suites").glob("*.toml"):
         assert {"pti", "pcid", "mode", "smp"} <= tomllib.loads(path.read_text()).keys(), path.name
     suites = load.suites()
-    for name in ("reference", "nightly"):
+    for name in ("reference", "loaded", "nightly"):
         assert suites[name].pti == ("on", "off")
         assert len(suites[name].seeds) >= 3
 
