@@ -23,8 +23,8 @@ l1_2m.replacement = tree-plru
 l1_2m.2m = all
 
 # Shared by code and data, 4 kB and 2 MB: 1536 entries (CPUID leaf 2, descriptor C3, and the
-# manual), 12 ways, 128 sets. Index by XOR of two times seven bits, victim (MRU + 1) % 3 with
-# PLRU of four: measured by TLB;DR.
+# manual), 12 ways (the manual; C3 stands for 6), 128 sets. Index by XOR of two times seven
+# bits, victim (MRU + 1) % 3 with PLRU of four, and twelve ways: measured by TLB;DR.
 stlb.entries = 1536
 stlb.ways = 12
 stlb.index = xor
@@ -54,8 +54,9 @@ data_1g.index = linear
 data_1g.replacement = tree-plru
 data_1g.1g = all
 
-# 16 entries of 4 ways for 1 GB beside the shared level (the manual). Whether code may use
-# them is not said; here it does not. Index and replacement: unverified.
+# 16 entries, 4 ways, for 1 GB beside the shared level: CPUID leaf 2, descriptor C3, and the
+# manual. Whether code may use them is not said; here it does not. Index and replacement:
+# unverified.
 data_stlb.entries = 16
 data_stlb.ways = 4
 data_stlb.index = linear
