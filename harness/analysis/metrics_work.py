@@ -66,6 +66,22 @@ WORK: tuple[Metric, ...] = (
         sources=(Source.WORKLOAD,),
     ),
     fact(
+        "fleet.jited_bytes",
+        "JITed bytes of a program",
+        "B",
+        Section.TEXT,
+        "JITed bytes of the programs of bcc-fleet, as loaded, by quantile",
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
+        "fleet.share_under",
+        "programs smaller than",
+        "share",
+        Section.TEXT,
+        "share of the programs under 500 bytes (published: half) and under 2,000 (three quarters)",
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
         "corunner.rate",
         "co-runner's calls",
         "call/s",

@@ -188,7 +188,12 @@ def operations(window: Window, address: int, label: str) -> Reading:
     counts = [w.count for w in window.watch if int(w.address, 16) == address]
     if len(counts) != 1:
         raise DataError(f"the iTLB model counts {address:#x} {len(counts)} times, not once")
-    return _reading("ops", counts[0], "operation", {"window": label})
+    at = {"window": label}
+    if not counts[0]:
+        # A block that was translated before the guest named the address does not count.
+        why = "never seen: the symbol did not run, or had run before it was watched"
+        return unknown("ops", "operation", Source.MODEL, Status.NOT_COUNTED, why, at)
+    return _reading("ops", counts[0], "operation", at)
 
 
 def _reading(name: str, value: int, unit: str, labels: Mapping[str, str]) -> Reading:

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import platform
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -20,7 +21,9 @@ WINDOW = 1
 
 
 def load_workload(folder: Path, module: str) -> Workload:
-    """An instance of the class Workload in ``folder``/``module``."""
+    """An instance of the class Workload in ``folder``/``module``, which may import what else
+    is in the folder."""
+    sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location("workload", folder / module)
     if spec is None or spec.loader is None:
         raise WorkloadFailed(f"{module} is not a Python file")
