@@ -82,6 +82,23 @@ WORK: tuple[Metric, ...] = (
         sources=(Source.WORKLOAD,),
     ),
     fact(
+        "packet.rate",
+        "packets",
+        "packet/s",
+        Section.WORK,
+        "packets sent by the guest time that took",
+        better="higher",
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
+        "xdp.updates",
+        "XDP programs replaced",
+        "event",
+        Section.WORK,
+        "replacements in the window, each a new image of the dispatcher",
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
         "corunner.rate",
         "co-runner's calls",
         "call/s",
