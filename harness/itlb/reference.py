@@ -132,6 +132,7 @@ class Buffer:
             for size in SIZES
             if size in geometry
             for placed in [Ways.parse(geometry[size], ways)]
+            if placed.groups[0][0] < self.ways
         }
         makers: dict[str, Callable[[], Tree | Groups | Oldest]] = {
             "tree-plru": lambda: Tree(0, self.ways),

@@ -361,13 +361,21 @@ const char *profile_error(const struct profile *profile)
 const char *profile_reserve(struct profile *profile, unsigned int ways)
 {
 	struct tlb_geometry *g = &profile->buffers[STLB];
+	unsigned int size;
+	const char *why;
 
 	if (!ways)
 		return NULL;
 	if (!g->entries || profile->second_level != SECOND_SHARED)
 		return "only a second level that data shares can reserve ways for it";
+	if (ways >= g->ways)
+		return "no way is left";
 	g->reserved = ways;
-	return tlb_geometry_error(g);
+	for (size = 0; size < PAGE_SIZES; size++)
+		if (g->pages[size].first >= g->ways - ways)
+			g->pages[size].span = 0;
+	why = tlb_geometry_error(g);
+	return why ? why : profile_error(profile);
 }
 
 bool profile_data_competes(const struct profile *profile)

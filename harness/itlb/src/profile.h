@@ -47,7 +47,10 @@ bool profile_load(const char *path, struct profile *profile, char *error, size_t
 
 /* Why the profile as a whole is not a CPU, or NULL when it is. */
 const char *profile_error(const struct profile *profile);
-/* Leaves @ways ways of the STLB out, for data to have. NULL, or why that cannot be. */
+/*
+ * Leaves the last @ways ways of the STLB out, for data to have; a page size that had no
+ * others is held there in pieces. NULL, or why that cannot be.
+ */
 const char *profile_reserve(struct profile *profile, unsigned int ways);
 /* Whether loads and stores can change what instruction fetches find. */
 bool profile_data_competes(const struct profile *profile);

@@ -221,6 +221,17 @@ def test_ways_that_cannot_be_reserved(driver: Path, reserved: str, message: str)
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("profile", "reserved"),
+    [("skylake-sp", 4), ("skylake-sp", 8), ("icelake-sp", 8), ("sapphire-rapids", 8)],
+)
+def test_a_cpu_with_reserved_ways_equals_the_reference(
+    driver: Path, profile: str, reserved: int
+) -> None:
+    trace = random_trace(200, 4000, data=True) + "f 40000000 0 1g 0\nf 40200000 0 1g 0\n"
+    same(driver, build.profile_path(profile), trace, reserved)
+
+
 def test_ways_are_reserved_only_where_data_could_use_them(driver: Path) -> None:
     argv = [str(driver), str(build.profile_path("zen4")), "2"]
     done = proc.run(argv, input="", check=False)
