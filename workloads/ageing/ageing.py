@@ -14,6 +14,7 @@ from agent.workload_api import CYCLES, Context, WorkloadFailed
 NOT_LOADED = ("test_", "tcrypt")  # modules that run tests when they are loaded
 WALKED = re.compile(r"^calls (\d+) nanoseconds (\d+)$")
 PRESS_LIMIT_S = 600.0
+OUTPUT = Path("/tmp")
 
 
 def load(rng: Random) -> int:
@@ -103,6 +104,8 @@ class Workload:
             os.close(program_fd)
 
     def _traffic(self, ctx: Context) -> None:
+        if not self._modules:
+            return
         leaving = ctx.rng.sample(self._present, len(self._present) // 2)
         self._modprobe("-r", leaving)
         absent = [name for name in self._modules if name not in self._present]
@@ -124,7 +127,7 @@ class Workload:
         mib = available_mib(Path("/proc/meminfo").read_text()) * share // 100
         self._presser = None
         if mib:
-            output = Path(f"/tmp/press-{number}")
+            output = OUTPUT / f"press-{number}"
             self._presser = ctx.spawn(["age", "press", str(mib)], output)
             deadline = time.monotonic() + PRESS_LIMIT_S
             while "pressed" not in output.read_text():
