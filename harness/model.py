@@ -139,6 +139,7 @@ class WorkloadSpec:
     timeout_s: float = 900.0  # wall time of one trial before it counts as hung
     files: tuple[str, ...] = ()  # built from the kernel's source: "bench", "selftests"
     programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
+    boot: tuple[str, ...] = ()  # words that it needs on the kernel's command line: "lsm=bpf"
     traces: tuple[str, ...] = ()  # events counted in the guest, which the counters see: "tlb_flush"
 
 

@@ -151,6 +151,7 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
         console=work / "console.log",
         channel=work / "channel.out",
         plugin=plugin,
+        append=context.prepared.frozen.workloads[spec.workload][0].boot,
     )
 
 

@@ -213,7 +213,10 @@ def parse_test_progs(test: str, text: str, ended: str) -> Found:
 
 
 def selftest_names() -> list[str]:
-    """The tests that test_progs holds."""
+    """The tests that test_progs holds; makes the programs that they call findable."""
+    ping = Path("/usr/bin/ping")
+    if not ping.exists():
+        ping.symlink_to("/usr/bin/busybox")
     argv = [str(SELFTESTS / "test_progs"), "--list"]
     done = subprocess.run(argv, cwd=SELFTESTS, capture_output=True, check=False, timeout=120)
     names = [line.strip() for line in done.stdout.decode().splitlines()]
