@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * flood PAIRS PACKETS: sends PACKETS small frames over the interfaces x0, x1, ... in turn.
- * Prints how many were sent in how many nanoseconds.
+ * flood PAIRS PACKETS NAMESPACE: sends PACKETS small frames over the interfaces y0, y1, ...
+ * of the network namespace (a path) in turn. Prints how many were sent in how many
+ * nanoseconds.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +33,21 @@ int main(int argc, char **argv)
 	long pairs = argc > 1 ? atol(argv[1]) : 0, packets = argc > 2 ? atol(argv[2]) : 0, i;
 	struct sockaddr_ll to[MAX_PAIRS] = { 0 };
 	uint8_t frame[64] = { [12] = ETHERTYPE >> 8, [13] = ETHERTYPE & 0xff };
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	int fd = argc > 3 ? open(argv[3], O_RDONLY) : -1;
 	uint64_t began;
 	char name[16];
 
 	if (pairs < 1 || pairs > MAX_PAIRS || packets < 1 || fd < 0) {
-		fprintf(stderr, "flood PAIRS PACKETS\n");
+		fprintf(stderr, "flood PAIRS PACKETS NAMESPACE\n");
 		return 2;
+	}
+	if (setns(fd, CLONE_NEWNET) || (fd = socket(AF_PACKET, SOCK_RAW, 0)) < 0) {
+		perror(argv[3]);
+		return 1;
 	}
 	memset(frame, 0xff, 6);
 	for (i = 0; i < pairs; i++) {
-		snprintf(name, sizeof(name), "x%ld", i);
+		snprintf(name, sizeof(name), "y%ld", i);
 		to[i].sll_family = AF_PACKET;
 		to[i].sll_protocol = htons(ETHERTYPE);
 		to[i].sll_halen = 6;

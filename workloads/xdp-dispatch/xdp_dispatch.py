@@ -60,7 +60,8 @@ class Workload:
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
         netns.create(NAMESPACE)
         self._here, self._there = IPRoute(), NetNS(NAMESPACE)
-        self._peers: list[int] = []
+        # The near ends have the programs: a NetNS is a process of its own, without our files.
+        self._near: list[int] = []
         for pair in range(pairs):
             self._here.link("add", ifname=f"x{pair}", kind="veth", peer=f"y{pair}")
             (near,) = self._here.link_lookup(ifname=f"x{pair}")
@@ -69,22 +70,21 @@ class Workload:
             (far,) = self._there.link_lookup(ifname=f"y{pair}")
             self._here.link("set", index=near, state="up", arp=False)
             self._there.link("set", index=far, state="up", arp=False)
-            self._peers.append(far)
+            self._near.append(near)
             self._replace(ctx.rng, pair)
-            self._classify(ctx.rng, far)
+            self._classify(ctx.rng, near)
             if (pair + 1) % 8 == 0:
                 ctx.progress(f"{pair + 1} pairs with programs")
 
     def warm(self, ctx: Context) -> None:
-        ctx.run(["flood", str(ctx.params["pairs"]), str(4 * ctx.params["pairs"])])
+        ctx.run(self._flood_argv(ctx, 4 * ctx.params["pairs"]))
 
     def measure(self, ctx: Context) -> None:
         """The packets, and beside them the updates; both to their end."""
         began = time.monotonic()
         updates = threading.Thread(target=self._update_all, args=(ctx,))
         updates.start()
-        words = ["flood", str(ctx.params["pairs"]), str(ctx.params["packets"])]
-        self._text = ctx.run_measured(words)
+        self._text = ctx.run_measured(self._flood_argv(ctx, ctx.params["packets"]))
         updates.join()
         self._seconds = time.monotonic() - began
         if self._failed:
@@ -93,13 +93,15 @@ class Workload:
     def teardown(self, ctx: Context) -> None:
         ctx.emit("packet.rate", round(packets_per_second(self._text)), "packet/s")
         ctx.emit("xdp.updates", self._updated, "event", {"window": "measured"})
-        for pair in range(ctx.params["pairs"]):
-            (near,) = self._here.link_lookup(ifname=f"x{pair}")
+        for near in self._near:
             self._here.link("del", index=near)
         self._there.close()
         self._here.close()
         for descriptor in self._held:
             os.close(descriptor)
+
+    def _flood_argv(self, ctx: Context, packets: int) -> list[str]:
+        return ["flood", str(ctx.params["pairs"]), str(packets), f"/var/run/netns/{NAMESPACE}"]
 
     def _update_all(self, ctx: Context) -> None:
         try:
@@ -110,14 +112,14 @@ class Workload:
             self._failed = f"update {self._updated} of the XDP programs: {error}"
 
     def _replace(self, rng: Random, pair: int) -> None:
-        """Give a pair's far end another XDP program: the dispatcher is written anew."""
+        """Give a pair's near end another XDP program: the dispatcher is written anew."""
         loaded = load(rng, XDP, XDP_PASS)
-        self._there.link("set", index=self._peers[pair], xdp_fd=loaded)
+        self._here.link("set", index=self._near[pair], xdp_fd=loaded)
         os.close(loaded)  # the device holds it
 
     def _classify(self, rng: Random, index: int) -> None:
         loaded = load(rng, SCHED_CLS, TC_ACT_OK)
         self._held.append(loaded)
-        self._there.tc("add", "clsact", index)
+        self._here.tc("add", "clsact", index)
         options: dict[str, Any] = {"fd": loaded, "name": "sized", "direct_action": True}
-        self._there.tc("add-filter", "bpf", index, ":1", parent=INGRESS, classid=1, **options)
+        self._here.tc("add-filter", "bpf", index, ":1", parent=INGRESS, classid=1, **options)
