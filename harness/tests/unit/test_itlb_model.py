@@ -22,8 +22,8 @@ from harness.tests.unit.itlb_driver import (
 )
 
 # Lookups compared for each profile: in CI two million for all of them together.
-LOOKUPS = 400_000 if os.environ.get("CI") else 40_000
-TRACE = 20_000
+LOOKUPS = 400_000 if os.environ.get("CI") else 20_000
+TRACE = 10_000
 
 SKYLAKE = build.profile_path("skylake-sp")
 
