@@ -7,7 +7,7 @@ Counters become differences with the label ``phase``; states become values with 
 
 from harness.counters.facts.files import EDGES, Files, Missing, Value, reading
 from harness.counters.facts.memory import OWNER_NAMES, SLAB_GROUPS
-from harness.counters.facts.trace import REASONS
+from harness.counters.facts.trace import NEWER_REASON, REASONS
 from harness.model import Reading
 
 PHASES = {
@@ -98,6 +98,9 @@ def _flushes(files: Files) -> list[Reading]:
         return []
     out = []
     for reason in REASONS:
+        tables = [files.table(edge, TLB_FLUSH) for edge in EDGES]
+        if reason == NEWER_REASON and not any(isinstance(t, dict) and reason in t for t in tables):
+            continue
         for found in _by_phase(files, "tlb.flush", TLB_FLUSH, reason):
             out.append(reading_with(found, reason=reason))
     return out

@@ -15,6 +15,7 @@ REASONS = (
     "remote_send_ipi",
     "remote_wrong_cpu",
 )
+NEWER_REASON = REASONS[-1]
 
 _ENTRY = re.compile(r"^\{ reason:\s*(\d+) *\} hitcount:\s*(\d+)$")
 _TOTALS = re.compile(r"^\s*(Hits|Entries|Dropped): (\d+)$")

@@ -264,6 +264,10 @@ def test_newer_kernels_and_the_allocators_own_figures() -> None:
     assert found["execmem.large_pages", "open"].unit == "page"
     assert found["execmem.small_pages", "open"].status is Status.NOT_SUPPORTED
     flushes = [r for r in made if r.name == "tlb.flush"]
-    assert {r.labels["reason"] for r in flushes} == set(trace.REASONS)
-    unknown = [r for r in flushes if r.labels["reason"] == "remote_wrong_cpu"]
+    assert {r.labels["reason"] for r in flushes} == set(trace.REASONS[:-1])
+    newer = HISTOGRAM.replace("reason:          1", "reason:          5")
+    files["end/tracing/tlb_flush"] = newer.encode()
+    late = [r for r in readings.of_kernel(Files(files, {})) if r.name == "tlb.flush"]
+    unknown = [r for r in late if r.labels["reason"] == trace.NEWER_REASON]
+    assert unknown
     assert all(r.status is Status.NOT_SUPPORTED for r in unknown)
