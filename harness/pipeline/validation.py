@@ -7,40 +7,31 @@ is run again, and is called disturbed if there never was one without.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
-from harness.image import cpio
 from harness.image.programs import build_program
 from harness.itlb import build as itlb
 from harness.itlb import known_answers
 from harness.itlb.known_answers import Expected, Loop
 from harness.itlb.reference import load_profile
-from harness.model import Mode
-from harness.pipeline import prepare
+from harness.pipeline import hardware, prepare
+from harness.pipeline.hardware import Hardware
+from harness.pipeline.loop_guest import PROGRAM, ROUNDS, WARM, LoopGuest, Windows
 from harness.pipeline.progress import Progress
-from harness.vm.accel import probe_kvm
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
 
-PROGRAM = Path(itlb.__file__).parent / "guest" / "page_loops.c"
 SIZES = ("4k", "2m")
 """Page sizes of the loops; 1 GB pages would need a guest with as much memory."""
-WARM = 20
-"""Rounds before the window: more than any profile needs to come to a steady state."""
-ROUNDS = 10
 ATTEMPTS = 2
 """Windows of each loop in one boot."""
 BOOTS = 4
 """Boots, at most, until each loop had a window to itself."""
 LOOPS_A_BOOT = 15
 """With their attempts, as many windows as the plugin has."""
-MEMORY_MIB = 768
-TIMEOUT_S = 600.0
 
 
 class Verdict(StrEnum):
@@ -88,7 +79,7 @@ class Validation:
 
     kernel: str
     checks: tuple[Check, ...]
-    hardware: str
+    hardware: Hardware
 
     @property
     def ok(self) -> bool:
@@ -101,15 +92,6 @@ def profile_names(text: str) -> tuple[str, ...]:
     for name in names:
         itlb.profile_path(name)
     return names
-
-
-def loops_file(windows: Mapping[int, Loop]) -> bytes:
-    """What the guest's program reads: a line for each window, see ``page_loops.c``."""
-    return "".join(
-        f"{window} {loop.page_size} {loop.pages} {loop.stride} {WARM} {ROUNDS} "
-        f"{known_answers.BASE:x}\n"
-        for window, loop in sorted(windows.items())
-    ).encode()
 
 
 def steady(geometry: dict[str, object], loop: Loop) -> Expected:
@@ -128,7 +110,7 @@ def steady(geometry: dict[str, object], loop: Loop) -> Expected:
     )
 
 
-def undisturbed(report: reports.Report, windows: Mapping[int, Loop]) -> dict[Loop, Counts]:
+def undisturbed(report: reports.Report, windows: Windows) -> dict[Loop, Counts]:
     """The counts of each loop's first window in which the kernel did not run."""
     found: dict[Loop, Counts] = {}
     by_id = {window.id: window for window in report.windows}
@@ -161,105 +143,72 @@ def validate(
         raise UserError("the loops run in one kernel", "name one with --kernel")
     plugin = itlb.build_plugin()
     checks: list[Check] = []
-    for name in names:
-        for setting in pti:
-            with (
-                progress.step(f"{name}, pti={setting}"),
-                tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder,
-            ):
-                guest = _Guest(
+    asked = Hardware(note="")
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+        for name in names:
+            for setting in pti:
+                guest = LoopGuest(
                     image=made[0].image,
                     plugin=plugin.path,
                     program=program,
                     profile=name,
                     pti=setting,
-                    work=Path(folder),
                 )
-                checks += _of_profile(guest)
-    return Validation(kernel=made[0].name, checks=tuple(checks), hardware=_hardware())
+                with progress.step(f"{name}, pti={setting}"):
+                    checks += _of_profile(guest, Path(folder))
+        with progress.step("hardware counters"):
+            asked = _under_perf(guest, names, Path(folder))
+    return Validation(kernel=made[0].name, checks=tuple(checks), hardware=asked)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Guest:
-    image: Path
-    plugin: Path
-    program: Path
-    profile: str
-    pti: str
-    work: Path
+def _loops(profile: str) -> list[Loop]:
+    return [loop for loop in known_answers.loops(profile) if loop.page_size in SIZES]
 
 
-def _of_profile(guest: _Guest) -> Iterator[Check]:
-    geometry = load_profile(itlb.profile_path(guest.profile))
-    loops = [loop for loop in known_answers.loops(guest.profile) if loop.page_size in SIZES]
+def _of_profile(guest: LoopGuest, work: Path) -> list[Check]:
+    loops = _loops(guest.profile)
     counted: dict[Loop, Counts] = {}
     for boot_number in range(BOOTS):
         todo = [loop for loop in loops if loop not in counted]
         # Another order each time: a loop that a tick always hits comes at another moment.
         todo = todo[boot_number:] + todo[:boot_number]
-        for first in range(0, len(todo), LOOPS_A_BOOT):
-            batch = todo[first : first + LOOPS_A_BOOT]
+        for batch in _batches(todo):
             windows = dict(enumerate(batch * ATTEMPTS, 1))
-            counted |= undisturbed(_run(guest, windows), windows)
-    for loop in loops:
-        known = steady(geometry, loop)
-        yield Check(
+            counted |= undisturbed(guest.run(windows, work), windows)
+    known = _known(guest.profile, loops)
+    return [
+        Check(
             profile=guest.profile,
             pti=guest.pti,
             page_size=loop.page_size,
             pages=loop.pages,
             stride=loop.stride,
             edge=loop.edge,
-            source=known.source,
+            source=known[loop].source,
             expected=Counts(
-                lookups=known.lookups,
-                l1_hits=known.l1_hits,
-                stlb_hits=known.stlb_hits,
-                walks=known.walks,
+                lookups=known[loop].lookups,
+                l1_hits=known[loop].l1_hits,
+                stlb_hits=known[loop].stlb_hits,
+                walks=known[loop].walks,
             ),
             counted=counted.get(loop),
         )
+        for loop in loops
+    ]
 
 
-def _run(guest: _Guest, windows: Mapping[int, Loop]) -> reports.Report:
-    work = guest.work
-    with (work / "initrd").open("wb") as out:
-        init = cpio.Entry(name="init", mode=0o100755, source=guest.program)
-        loops = cpio.regular("loops", loops_file(windows))
-        cpio.write([init, cpio.directory("proc"), loops], out)
-    report = work / "itlb.json"
-    report.unlink(missing_ok=True)
-    ended = boot(
-        VmRequest(
-            kernel=guest.image,
-            initrd=work / "initrd",
-            mode=Mode.EXACT,
-            smp=1,
-            memory_mib=MEMORY_MIB,
-            seed=1,
-            pti=guest.pti,
-            console=work / "console.log",
-            channel=work / "channel.out",
-            plugin=itlb.plugin_option(
-                guest.plugin, report, itlb.profile_path(guest.profile), "tagged", guest.pti
-            ),
-        ),
-        timeout_s=TIMEOUT_S,
-    )
-    console = (work / "console.log").read_text(errors="replace")
-    if "page_loops: done" not in console or not report.exists():
-        said = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
-        last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]
-        raise InfrastructureError(
-            f"the loops did not run on {guest.profile}: {said or ' '.join(last)}",
-            "try `execmem-bench shell` with this kernel",
-        )
-    return reports.decode(report.read_bytes())
+def _batches(loops: list[Loop]) -> list[list[Loop]]:
+    return [loops[at : at + LOOPS_A_BOOT] for at in range(0, len(loops), LOOPS_A_BOOT)]
 
 
-def _hardware() -> str:
-    """Whether the processor's own counters could be asked, and why not."""
-    kvm = probe_kvm()
-    if not kvm.works:
-        return f"not supported: {kvm.reason}"
-    return "not compared: counting the loops under perf in a KVM guest is not built yet"
+def _known(profile: str, loops: Sequence[Loop]) -> Mapping[Loop, Expected]:
+    geometry = load_profile(itlb.profile_path(profile))
+    return {loop: steady(geometry, loop) for loop in loops}
+
+
+def _under_perf(guest: LoopGuest, profiles: Sequence[str], work: Path) -> Hardware:
+    """The loops of the first profile under perf: name this machine's CPU first."""
+    loops = _loops(profiles[0])
+    walks = {loop: known.walks for loop, known in _known(profiles[0], loops).items()}
+    batches = [dict(enumerate(batch, 1)) for batch in _batches(loops)]
+    return hardware.measure(guest, batches, walks, work)

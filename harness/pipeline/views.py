@@ -155,7 +155,20 @@ def show_validation(found: Validation, *, as_json: bool) -> None:
         "Counts are first-level hits / second-level hits / walks in the window. Expected follows "
         "from the geometry, or from the reference model where the replacement policy decides."
     )
-    console.print(f"hardware counters: {found.hardware}")
+    console.print(f"hardware counters: {found.hardware.note}")
+    if found.hardware.counts:
+        heads = ("pages", "event", "expected", "counted", "error, share of accesses")
+        counts = [
+            (
+                f"{c.pages} x {c.page_size}, every {c.stride}",
+                c.event,
+                str(c.expected),
+                str(c.counted),
+                f"{c.error:+.4f}",
+            )
+            for c in found.hardware.counts
+        ]
+        console.print(_table("the same loops under perf", heads, counts))
 
 
 def _counts(counts: Counts) -> str:

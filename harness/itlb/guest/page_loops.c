@@ -8,12 +8,17 @@
  * SIZE is 4k or 2m, STRIDE counts pages, WARM and ROUNDS count rounds over all pages before
  * and in the window, BASE is the hexadecimal address of the first page.
  *
+ * Lines "event NAME TYPE CONFIG" before them (CONFIG hexadecimal, both as perf_event_open(2)
+ * has them) are counted in user mode over PERF_TIMES as many rounds once more, and printed:
+ * "perf WINDOW NAME COUNT", or "perf-none NAME REASON" once where an event cannot be had.
+ *
  * One page of code is mapped at all addresses. Each entry counts down and jumps to the next
  * address; when the count is through, the marker is executed in that very page, so that from
  * the first warm round to the end of the window nothing but the loop's pages is fetched.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MFD_HUGE_2MB
@@ -50,6 +56,15 @@ __asm__(".pushsection .rodata\n"
 	"loop_text_end:\n"
 	".popsection\n");
 extern const uint8_t loop_text[], loop_text_end[];
+
+#define MAX_EVENTS 8
+#define PERF_TIMES 100
+
+static struct {
+	char name[64];
+	int fd;
+} events[MAX_EVENTS];
+static unsigned int nr_events;
 
 struct loop {
 	unsigned int window, pages, stride, warm, rounds;
@@ -89,6 +104,41 @@ static int code_file(size_t size)
 	return fd;
 }
 
+static void open_event(const char *name, unsigned int type, uint64_t config)
+{
+	struct perf_event_attr attr = {
+		.type = type, .size = sizeof(attr), .config = config,
+		.exclude_kernel = 1, .exclude_hv = 1,
+	};
+	int fd = nr_events < MAX_EVENTS ?
+		(int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0) : -1;
+
+	if (fd < 0) {
+		printf("perf-none %s %s\n", name, strerror(errno));
+		return;
+	}
+	snprintf(events[nr_events].name, sizeof(events[nr_events].name), "%s", name);
+	events[nr_events++].fd = fd;
+}
+
+static void count_events(const struct loop *loop)
+{
+	uint64_t before[MAX_EVENTS] = { 0 }, after;
+	unsigned int i;
+
+	if (!nr_events)
+		return;
+	run(loop, 1, loop->warm * loop->pages, 0, 0);
+	for (i = 0; i < nr_events; i++)
+		if (read(events[i].fd, &before[i], sizeof(before[i])) != sizeof(before[i]))
+			return;
+	run(loop, 1, PERF_TIMES * loop->rounds * loop->pages, 0, 0);
+	for (i = 0; i < nr_events; i++)
+		if (read(events[i].fd, &after, sizeof(after)) == sizeof(after))
+			printf("perf %u %s %llu\n", loop->window, events[i].name,
+			       (unsigned long long)(after - before[i]));
+}
+
 static int do_loop(const struct loop *loop, int fd)
 {
 	uint64_t step = loop->stride * loop->size;
@@ -102,6 +152,7 @@ static int do_loop(const struct loop *loop, int fd)
 			return -1;
 	}
 	run(loop, 1, loop->warm * loop->pages, loop->rounds * loop->pages, 1);
+	count_events(loop);
 	for (i = 0; i < loop->pages; i++)
 		munmap((void *)(loop->base + i * step), loop->size);
 	return 0;
@@ -119,9 +170,11 @@ static void write_file(const char *path, const char *text)
 
 int main(void)
 {
+	char line[256], name[64], size[8];
+	unsigned int type;
+	uint64_t config;
 	int small, large;
 	struct loop loop;
-	char size[8];
 	FILE *loops;
 
 	mount("proc", "/proc", "proc", 0, NULL);
@@ -133,8 +186,16 @@ int main(void)
 		printf("page_loops: no code page: %s\n", strerror(errno));
 		goto out;
 	}
-	while (fscanf(loops, "%u %7s %u %u %u %u %lx", &loop.window, size, &loop.pages, &loop.stride,
-		      &loop.warm, &loop.rounds, &loop.base) == 7) {
+	while (fgets(line, sizeof(line), loops)) {
+		if (sscanf(line, "event %63s %u %lx", name, &type, &config) == 3) {
+			open_event(name, type, config);
+			continue;
+		}
+		if (sscanf(line, "%u %7s %u %u %u %u %lx", &loop.window, size, &loop.pages,
+			   &loop.stride, &loop.warm, &loop.rounds, &loop.base) != 7) {
+			printf("page_loops: not a line: %s", line);
+			goto out;
+		}
 		loop.size = strcmp(size, "2m") ? 4096 : 2 << 20;
 		if (do_loop(&loop, loop.size == 4096 ? small : large)) {
 			printf("page_loops: window %u: %s\n", loop.window, strerror(errno));

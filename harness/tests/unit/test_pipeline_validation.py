@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The known-answer loops: what the guest is told, and what is made of its counts."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from harness.counters import events
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
 from harness.itlb import build as itlb
 from harness.itlb import known_answers
 from harness.itlb.reference import load_profile
-from harness.pipeline import validation
+from harness.pipeline import hardware, loop_guest, validation
+from harness.pipeline.hardware import Hardware, PerfEvent
 from harness.pipeline.validation import Check, Counts, Validation, Verdict
+from harness.vm.accel import Accelerator
 
 LOOPS = known_answers.loops("skylake-sp")
 
@@ -39,7 +43,7 @@ def report(*windows: dict[str, Any]) -> reports.Report:
 
 
 def test_each_window_is_a_line_of_the_file() -> None:
-    text = validation.loops_file({2: LOOPS[0], 1: LOOPS[1]}).decode()
+    text = loop_guest.loops_file({2: LOOPS[0], 1: LOOPS[1]}).decode()
     assert text.splitlines() == [
         f"1 4k {LOOPS[1].pages} {LOOPS[1].stride} 20 10 200000000000",
         f"2 4k {LOOPS[0].pages} {LOOPS[0].stride} 20 10 200000000000",
@@ -50,7 +54,7 @@ def test_steady_counts_are_those_of_the_window_alone() -> None:
     geometry = load_profile(itlb.profile_path("skylake-sp"))
     for loop in (found for found in LOOPS if found.page_size == "4k" and found.pages < 300):
         known = validation.steady(geometry, loop)
-        assert known.lookups == loop.pages * validation.ROUNDS
+        assert known.lookups == loop.pages * loop_guest.ROUNDS
         assert known.l1_hits + known.stlb_hits + known.walks == known.lookups
         if loop.pages <= 128 and loop.stride == 1:
             assert known.l1_hits == known.lookups
@@ -82,7 +86,7 @@ def test_only_exact_is_right(counted: Counts | None, verdict: Verdict) -> None:
         expected=Counts(lookups=1, l1_hits=1, stlb_hits=0, walks=0), counted=counted,
     )  # fmt: skip
     assert check.verdict is verdict
-    found = Validation(kernel="k", checks=(check,), hardware="not supported: none")
+    found = Validation(kernel="k", checks=(check,), hardware=Hardware(note="not supported: none"))
     assert found.ok == (verdict is Verdict.EXACT)
 
 
@@ -91,3 +95,36 @@ def test_profiles_by_name() -> None:
     assert validation.profile_names("zen3,skylake-sp") == ("zen3", "skylake-sp")
     with pytest.raises(UserError, match="no CPU profile 'zen9'"):
         validation.profile_names("zen3,zen9")
+
+
+def test_events_come_before_the_loops() -> None:
+    text = loop_guest.loops_file({1: LOOPS[0]}, [PerfEvent(name="w", type=4, config=0x285)])
+    assert text.decode().splitlines()[0] == "event w 4 285"
+
+
+def test_only_walks_with_a_code_are_asked_for() -> None:
+    asked = hardware.wanted(events.EVENTS)
+    assert [(event.name, event.type, event.config) for event in asked] == [
+        ("itlb.walk_completed_4k", 4, 0x285),
+        ("itlb.walk_completed_2m_4m", 4, 0x485),
+    ]
+    assert hardware.wanted(events.for_cpu(None)) == ()
+
+
+def test_what_perf_counted_beside_what_it_must() -> None:
+    console = "perf 1 itlb.walk_completed_4k 3050\nnoise\nperf-none other No such file\n"
+    counted, missing = hardware.parse(console)
+    assert missing == {"other": "No such file"}
+    (row,) = hardware.compared({1: LOOPS[0]}, {LOOPS[0]: 30}, counted)
+    assert (row.expected, row.counted) == (3000, 3050)
+    assert row.error == pytest.approx(50 / (LOOPS[0].pages * loop_guest.ROUNDS * 100))
+
+
+def test_without_kvm_nothing_is_counted(tmp_path: Path) -> None:
+    guest = loop_guest.LoopGuest(
+        image=tmp_path, plugin=tmp_path, program=tmp_path, profile="p", pti="on"
+    )
+    none = Accelerator(works=False, reason="there is none")
+    assert hardware.measure(guest, [], {}, tmp_path, none) == Hardware(
+        note="not supported: there is none"
+    )

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The known-answer loops in a real guest, on every CPU profile."""
 
+from pathlib import Path
+
 import pytest
 
 from harness import pipeline
+from harness.image.programs import build_program
 from harness.itlb import build as itlb
+from harness.itlb import known_answers
+from harness.model import Mode
+from harness.pipeline import Progress, hardware, prepare
+from harness.pipeline.hardware import PerfEvent
+from harness.pipeline.loop_guest import PROGRAM, LoopGuest
 from harness.pipeline.validation import SIZES, Verdict
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
@@ -22,3 +30,23 @@ def test_every_loop_is_counted_exactly(profile: str) -> None:
 def test_isolation_changes_nothing_for_one_process() -> None:
     found = pipeline.validate("bpf_prog_pack", "skylake-sp", ("on",), pipeline.Progress(quiet=True))
     assert found.ok
+
+
+def test_the_loops_under_perf_in_a_guest_without_a_pmu(tmp_path: Path) -> None:
+    """The road of the hardware's counters, with a counter that the kernel itself keeps."""
+    windows = {1: known_answers.loops("skylake-sp")[0]}
+    guest = LoopGuest(
+        image=prepare.kernels("bpf_prog_pack", Progress(quiet=True), bench=False).kernels[0].image,
+        plugin=tmp_path / "none",
+        program=build_program(PROGRAM),
+        profile="skylake-sp",
+        pti="off",
+    )
+    asked = [
+        PerfEvent(name="page_faults", type=hardware.SOFTWARE, config=2),
+        PerfEvent(name="walks", type=hardware.RAW, config=0x285),
+    ]
+    console = guest.run_under_perf(windows, asked, tmp_path, Mode.EXACT)
+    counted, missing = hardware.parse(console)
+    assert counted == {(1, "page_faults"): 0}
+    assert set(missing) == {"walks"}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest that runs known-answer loops: one static program as init."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.counters import itlb as reports
+from harness.errors import InfrastructureError
+from harness.image import cpio
+from harness.itlb import build as itlb
+from harness.itlb import known_answers
+from harness.itlb.known_answers import Loop
+from harness.model import Mode
+from harness.vm.argv import VmRequest
+from harness.vm.session import boot
+
+PROGRAM = Path(itlb.__file__).parent / "guest" / "page_loops.c"
+WARM = 20
+"""Rounds before the window: more than any profile needs to come to a steady state."""
+ROUNDS = 10
+MEMORY_MIB = 768
+TIMEOUT_S = 600.0
+
+Windows = Mapping[int, Loop]
+"""Number of the window -> the loop that runs in it."""
+
+
+class AskedEvent(Protocol):
+    """An event as perf_event_open(2) takes it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> int: ...
+    @property
+    def config(self) -> int: ...
+
+
+def loops_file(windows: Windows, asked: Iterable[AskedEvent] = ()) -> bytes:
+    """What the guest's program reads: events, then a line for each window."""
+    lines = [f"event {event.name} {event.type} {event.config:x}" for event in asked]
+    lines += [
+        f"{window} {loop.page_size} {loop.pages} {loop.stride} {WARM} {ROUNDS} "
+        f"{known_answers.BASE:x}"
+        for window, loop in sorted(windows.items())
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopGuest:
+    """A kernel, the program, and one way of running the model."""
+
+    image: Path
+    plugin: Path
+    program: Path
+    profile: str
+    pti: str
+
+    def run(self, windows: Windows, work: Path) -> reports.Report:
+        """The model's report of the loops. Raises InfrastructureError when they did not run."""
+        report = work / "itlb.json"
+        report.unlink(missing_ok=True)
+        option = itlb.plugin_option(
+            self.plugin, report, itlb.profile_path(self.profile), "tagged", self.pti
+        )
+        self._boot(loops_file(windows), work, Mode.EXACT, option)
+        if not report.exists():
+            raise InfrastructureError("the model wrote no report", "run it again with --profile")
+        return reports.decode(report.read_bytes())
+
+    def run_under_perf(
+        self, windows: Windows, asked: Iterable[AskedEvent], work: Path, mode: Mode = Mode.KVM
+    ) -> str:
+        """What the program printed. Raises InfrastructureError when the loops did not run."""
+        return self._boot(loops_file(windows, asked), work, mode, None)
+
+    def _boot(self, loops: bytes, work: Path, mode: Mode, plugin: str | None) -> str:
+        with (work / "initrd").open("wb") as out:
+            init = cpio.Entry(name="init", mode=0o100755, source=self.program)
+            cpio.write([init, cpio.directory("proc"), cpio.regular("loops", loops)], out)
+        ended = boot(
+            VmRequest(
+                kernel=self.image,
+                initrd=work / "initrd",
+                mode=mode,
+                smp=1,
+                memory_mib=MEMORY_MIB,
+                seed=1,
+                pti=self.pti,
+                console=work / "console.log",
+                channel=work / "channel.out",
+                plugin=plugin,
+            ),
+            timeout_s=TIMEOUT_S,
+        )
+        console = (work / "console.log").read_text(errors="replace")
+        if "page_loops: done" not in console:
+            said = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
+            last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]
+            raise InfrastructureError(
+                f"the loops did not run on {self.profile}: {said or ' '.join(last)}",
+                "try `execmem-bench shell` with this kernel",
+            )
+        return console
