@@ -98,7 +98,7 @@ def _model(
         if number not in by_id:
             raise TrialError(f"the iTLB model saw no window {number} ({label})")
         found, named = itlb.readings(by_id[number], label, finder, why_not)
-        out += [*found, _operations(raw, by_id[number], label)]
+        out += [*found, *_operations(raw, by_id[number], label)]
         for name, value in raw.records:
             if name == "user_text":
                 out += itlb.user_text(
@@ -151,16 +151,16 @@ def _finder(layouts: Mapping[str, Layout]) -> tuple[Finder | None, str]:
     return Finder(maps, layouts["close"].tables), ""
 
 
-def _operations(raw: RawTrial, window: itlb.Window, label: str) -> Reading:
-    """Executions of the symbol that the workload watches."""
+def _operations(raw: RawTrial, window: itlb.Window, label: str) -> list[Reading]:
+    """Executions of the symbol that the workload watches; none of one that has no operation."""
     watched = next((value for name, value in raw.records if name == "watch"), None)
-    if watched is not None and watched["address"] is not None:
-        return itlb.operations(window, int(watched["address"]), label)
-    why = "the workload names no symbol"
-    if watched is not None:
-        why = f"the kernel has no symbol {watched['symbol']}"
+    if watched is None:
+        return []
+    if watched["address"] is not None:
+        return [itlb.operations(window, int(watched["address"]), label)]
+    why = f"the kernel has no symbol {watched['symbol']}"
     status = Status.NOT_SUPPORTED
-    return unknown("ops", "operation", Source.MODEL, status, why, {"window": label})
+    return [unknown("ops", "operation", Source.MODEL, status, why, {"window": label})]
 
 
 def _own(value: Mapping[str, Any]) -> Reading:
