@@ -47,15 +47,24 @@ bool smp_init(int vcpus)
 
 unsigned int smp_vcpu(unsigned int told)
 {
+	static void *cpus[MAX_VCPUS];
+	static int last;
 	int i;
 
 	if (!plugin.one_thread)
 		return told;
 	if (!current)
 		current = dlsym(RTLD_DEFAULT, "current_cpu");
-	for (i = 0; i < vcpu_count; i++)
-		if (get_cpu(i) == *current)
+	if (cpus[last] && cpus[last] == *current)
+		return last;
+	for (i = 0; i < vcpu_count; i++) {
+		if (!cpus[i])
+			cpus[i] = get_cpu(i);
+		if (cpus[i] == *current) {
+			last = i;
 			return i;
+		}
+	}
 	return 0;
 }
 
