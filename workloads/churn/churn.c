@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * churn THREADS LOADS KEPT SEED: loads and unloads BPF programs from several threads.
+ * churn THREADS LOADS KEPT SEED [LARGEST]: loads and unloads BPF programs from several
+ * threads. LARGEST cuts JITed sizes, in bytes.
  *
  * Each thread keeps up to KEPT programs and replaces a random one at a time. Three of four
  * are eBPF programs of different types, one is a classic filter on a socket. JITed sizes
@@ -38,6 +39,7 @@ struct worker {
 static atomic_long left, failed;
 static atomic_int last_error;
 static long kept, loads;
+static uint32_t largest = UINT32_MAX;
 
 static uint32_t random_below(uint64_t *state, uint32_t limit)
 {
@@ -108,10 +110,11 @@ static int one_program(struct worker *w, int *kind)
 		BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_TRACEPOINT,
 	};
 	uint32_t chosen = random_below(&w->random, 4);
-	uint32_t insns = 2 + random_bytes(&w->random) / BYTES_PER_INSN;
+	uint32_t bytes = random_bytes(&w->random), insns;
 	uint64_t began;
 	int fd;
 
+	insns = 2 + (bytes < largest ? bytes : largest) / BYTES_PER_INSN;
 	if (chosen < 3) {
 		*kind = LOAD;
 		began = now();
@@ -206,13 +209,15 @@ int main(int argc, char **argv)
 	long threads, t;
 	int kind;
 
-	if (argc != 5) {
-		fprintf(stderr, "churn THREADS LOADS KEPT SEED\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "churn THREADS LOADS KEPT SEED [LARGEST]\n");
 		return 2;
 	}
 	threads = atol(argv[1]);
 	loads = atol(argv[2]);
 	kept = atol(argv[3]);
+	if (argc == 6)
+		largest = (uint32_t)atol(argv[5]);
 	workers = calloc((size_t)threads, sizeof(*workers));
 	if (threads < 1 || loads < 1 || kept < 1 || !workers)
 		return 2;

@@ -99,11 +99,13 @@ def console_of(
     kaslr: bool = False,
     memory_mib: int = 1024,
     timeout_s: float = 200,
+    mode: Mode = Mode.EXACT,
+    smp: int = 1,
 ) -> str:
     """What variant ``name`` printed while it ran ``script``, which must come to its end."""
     _initramfs(kernel(name), script, folder / "initrd")
     vm = VmRequest(
-        kernel=kernel(name).image, initrd=folder / "initrd", mode=Mode.EXACT, smp=1,
+        kernel=kernel(name).image, initrd=folder / "initrd", mode=mode, smp=smp,
         memory_mib=memory_mib, seed=1, pti=pti, console=folder / "console",
         channel=folder / "channel", append=append, kaslr=kaslr,
     )  # fmt: skip
