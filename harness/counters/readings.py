@@ -35,6 +35,10 @@ class TrialReadings:
     sites: tuple[Site, ...]
 
 
+WINDOW_EDGES = ("open", "close")
+"""Between them text stays where it is: what ran in the window is found by where it was then."""
+
+
 def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     """All readings of a trial that ended well.
 
@@ -52,7 +56,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         )
         for info in windows.values()
     ]
-    layouts = {edge: layout.layout(files, edge) for edge in ("open", "close")}
+    layouts = {edge: layout.layout(files, edge) for edge in WINDOW_EDGES}
     sites: tuple[Site, ...] = ()
     labels = {number: str(info["label"]) for number, info in windows.items()}
     if raw.report is not None:
@@ -69,7 +73,8 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
             out += perf.readings(output, errors, status, label, raw.perf_events)
     out += [_own(value) for name, value in raw.records if name == "reading"]
     out += readings.of_kernel(files)
-    for edge, where in layouts.items():
+    after = {"end": layout.layout(files, "end")}
+    for edge, where in (layouts | after).items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)
     return TrialReadings(readings=tuple(out), windows=labels, sites=sites)

@@ -26,8 +26,16 @@ def test_every_reading_once_and_believable(variant: str) -> None:
     keys = [r.key for r in made.readings]
     assert len(set(keys)) == len(keys)
     assert made.windows == {"1": "measured"}
-    unknown = {r.name for r in made.readings if r.status is not Status.OK}
-    assert all(name.startswith("execmem.") for name in unknown), "this kernel has all but that"
+    unknown = [r for r in made.readings if r.status is not Status.OK]
+    others = {(r.name, r.labels["at"]) for r in unknown if not r.name.startswith("execmem.")}
+    assert others == {("bpf.text.held_per_jited", "end")}, "after unloading nothing is jited"
+
+
+def test_after_unloading_no_program_is_left() -> None:
+    for variant in VARIANTS:
+        built = found(variant)
+        assert built["bpf.text.programs", "end"].value == 0
+        assert built["wx.mappings", "end"].value == 0
 
 
 def test_a_page_for_each_program_against_packs() -> None:
