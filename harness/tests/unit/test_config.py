@@ -36,6 +36,11 @@ def test_every_suite_says_its_isolation_and_tags() -> None:
         assert len(suites[name].seeds) >= 3
 
 
+def test_a_night_measures_with_every_workload_that_measures() -> None:
+    judges = {"selftests", "vmalloc", "test-execmem", "pmu-check"}  # nothing but a verdict
+    assert set(load.suites()["nightly"].workloads) == set(load.workload_folders()) - judges
+
+
 def test_unknown_key_names_file_key_and_nearest() -> None:
     with pytest.raises(UserError, match=r"f.toml: unknown key 'serie'.*did you mean 'series'"):
         load.parse('name = "a"\nserie = []\n', VariantSpec, "f.toml")
