@@ -2,18 +2,11 @@
 """User text that is mapped at several addresses is counted at the one it ran at."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import proc
-from harness.image import cpio
-from harness.itlb import build as itlb
-from harness.model import Mode
-from harness.pipeline import Progress, prepare
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.tests.vm.modelled import Boot, initrd_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
 
@@ -24,38 +17,10 @@ FIRST, SECOND = "0x10000000", "0x20000000"
 @pytest.fixture(scope="module", params=["off", "on"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     work = tmp_path_factory.mktemp("guest")
-    source = Path(__file__).parent / "guests" / "two_addresses.c"
-    flags = ["-O2", "-static", "-Wall", "-Wextra", "-Werror"]
-    proc.run(["gcc", *flags, "-o", str(work / "init"), str(source)])
-    with (work / "initrd").open("wb") as out:
-        init = cpio.Entry(name="init", mode=0o100755, source=work / "init")
-        cpio.write([init], out)
-    kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
-    option = itlb.plugin_option(
-        itlb.build_plugin().path,
-        work / "itlb.json",
-        itlb.profile_path("skylake-sp"),
-        "tagged",
-        request.param,
+    guest = Boot(
+        initrd=initrd_of("two_addresses", work), done="two_addresses: done", pti=request.param
     )
-    result = boot(
-        VmRequest(
-            kernel=kernel.image,
-            initrd=work / "initrd",
-            mode=Mode.EXACT,
-            smp=1,
-            memory_mib=512,
-            seed=1,
-            pti=request.param,
-            console=work / "console.log",
-            channel=work / "channel.out",
-            plugin=f"{option},hits=on",
-        ),
-        timeout_s=300,
-    )
-    console = (work / "console.log").read_text(errors="replace")
-    assert "two_addresses: done" in console, result.stderr + console[-2000:]
-    return json.loads((work / "itlb.json").read_text())
+    return json.loads(guest.report(work, hits=True))
 
 
 def fetches(report: Any, window: int) -> dict[str, int]:

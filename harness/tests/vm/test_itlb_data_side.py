@@ -2,18 +2,11 @@
 """Loads and stores that are followed displace code from a shared second level, in a guest."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import proc
-from harness.image import cpio
-from harness.itlb import build as itlb
-from harness.model import Mode
-from harness.pipeline import Progress, prepare
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.tests.vm.modelled import Boot, initrd_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
 
@@ -28,46 +21,12 @@ Reports = dict[str, Any]
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     """The reports of one guest: data side off and on, and on with a profile that is not shared."""
     work = tmp_path_factory.mktemp("guest")
-    source = Path(__file__).parent / "guests" / "data_pages.c"
-    flags = ["-O2", "-static", "-Wall", "-Wextra", "-Werror"]
-    proc.run(["gcc", *flags, "-o", str(work / "init"), str(source)])
-    with (work / "initrd").open("wb") as out:
-        init = cpio.Entry(name="init", mode=0o100755, source=work / "init")
-        cpio.write([init], out)
-    kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
+    initrd = initrd_of("data_pages", work)
+    cases = {"off": ("skylake-sp", False), "on": ("skylake-sp", True), "apart": ("zen4", True)}
     found = {}
-    for name, profile, data in (
-        ("off", "skylake-sp", False),
-        ("on", "skylake-sp", True),
-        ("apart", "zen4", True),
-    ):
-        option = itlb.plugin_option(
-            itlb.build_plugin().path,
-            work / f"{name}.json",
-            itlb.profile_path(profile),
-            "tagged",
-            "off",
-            data=data,
-            hits=True,
-        )
-        result = boot(
-            VmRequest(
-                kernel=kernel.image,
-                initrd=work / "initrd",
-                mode=Mode.EXACT,
-                smp=1,
-                memory_mib=512,
-                seed=1,
-                pti="off",
-                console=work / f"{name}.log",
-                channel=work / f"{name}.out",
-                plugin=option,
-            ),
-            timeout_s=600,
-        )
-        console = (work / f"{name}.log").read_text(errors="replace")
-        assert "data_pages: done" in console, result.stderr + console[-2000:]
-        found[name] = json.loads((work / f"{name}.json").read_text())
+    for name, (profile, data) in cases.items():
+        guest = Boot(initrd=initrd, done="data_pages: done", profile=profile)
+        found[name] = json.loads(guest.report(work / name, data=data, hits=True))
     return found
 
 

@@ -8,63 +8,33 @@ from typing import Any
 
 import pytest
 
-from harness import proc
-from harness.image import cpio
 from harness.itlb import build as itlb
 from harness.itlb.replay import Policy, replay
-from harness.model import Mode
-from harness.pipeline import Progress, prepare
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.tests.vm.modelled import Boot, initrd_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
 
-GUESTS = Path(__file__).parent / "guests"
 OTHER = "zen3"
 
 
 @pytest.fixture(scope="module")
 def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    work = tmp_path_factory.mktemp("guest")
-    flags = ["-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror"]
-    proc.run(["gcc", *flags, "-o", str(work / "init"), str(GUESTS / "shootdowns.c")])
-    with (work / "initrd").open("wb") as out:
-        cpio.write([cpio.Entry(name="init", mode=0o100755, source=work / "init")], out)
-    return work / "initrd"
+    return initrd_of("shootdowns", tmp_path_factory.mktemp("guest"))
 
 
 def run(
     initrd: Path, work: Path, smp: int, pti: str, profile: str = "skylake-sp", **words: Any
 ) -> bytes:
     """The report of one boot; a trace, if asked for, is beside it."""
-    work.mkdir()
-    kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
-    option = itlb.plugin_option(
-        itlb.build_plugin().path,
-        work / "itlb.json",
-        itlb.profile_path(profile),
-        words.pop("pcid", "tagged"),
-        pti,
-        **words,
+    guest = Boot(
+        initrd=initrd,
+        done=f"shootdowns: done on {smp}",
+        smp=smp,
+        pti=pti,
+        profile=profile,
+        pcid=words.pop("pcid", "tagged"),
     )
-    result = boot(
-        VmRequest(
-            kernel=kernel.image,
-            initrd=initrd,
-            mode=Mode.EXACT,
-            smp=smp,
-            memory_mib=512,
-            seed=1,
-            pti=pti,
-            console=work / "console.log",
-            channel=work / "channel.out",
-            plugin=option,
-        ),
-        timeout_s=600,
-    )
-    console = (work / "console.log").read_text(errors="replace")
-    assert f"shootdowns: done on {smp}" in console, result.stderr + console[-2000:]
-    return (work / "itlb.json").read_bytes()
+    return guest.report(work, **words)
 
 
 @pytest.fixture(scope="module", params=[(1, "on"), (4, "off")], ids=["1-pti", "4-nopti"])
