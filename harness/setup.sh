@@ -29,7 +29,11 @@ as_root() {
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 known() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
-missing() { for p in "$@"; do installed "$p" || printf '%s ' "$p"; done; }
+missing() {
+    list=
+    for p in "$@"; do installed "$p" || list="$list${list:+ }$p"; done
+    printf '%s' "$list"
+}
 
 packages="bc bison build-essential busybox-static ccache clang-14 cpio dwarves flex kmod
  libc6-dev libcap-dev libelf-dev libglib2.0-dev libssl-dev lld-14 llvm-14 lz4 mmdebstrap patch
