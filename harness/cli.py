@@ -68,6 +68,11 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             help="A parameter of the workload; may be repeated.",
         ),
         click.option(
+            "--kaslr/--no-kaslr",
+            default=None,
+            help="The seed moves the kernel, its direct map and its modules too.",
+        ),
+        click.option(
             "--data-side/--no-data-side",
             default=None,
             help="The model follows loads and stores, which compete for the second level. Slow.",

@@ -159,6 +159,7 @@ class SuiteSpec:
     pcid: str = "tagged"  # PCID policy of the model: tagged | flush
     kernel_image: str = "tables"  # global bits of its text: tables | pcid, see TrialSpec
     data_side: bool = False  # the model follows loads and stores too
+    kaslr: bool = False  # the seed moves the kernel, its direct map and its modules too
     params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload
 
 
@@ -182,6 +183,7 @@ class TrialSpec:
     # page-table isolation, as Linux maps it on parts with PCID.
     kernel_image: str = "tables"
     data_side: bool = False  # loads and stores compete for the second level
+    kaslr: bool = False  # the seed moves the kernel, its direct map and its modules too
 
     @property
     def id(self) -> str:

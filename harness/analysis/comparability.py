@@ -21,6 +21,7 @@ class Settings:
     pcid: str
     kernel_image: str
     data_side: bool
+    kaslr: bool
     memory_mib: int
     params: tuple[tuple[str, Scalar], ...]
 
@@ -37,6 +38,7 @@ class Settings:
             pcid=spec.pcid,
             kernel_image=spec.kernel_image,
             data_side=spec.data_side,
+            kaslr=spec.kaslr,
             memory_mib=spec.memory_mib,
             params=tuple(sorted(spec.params.items())),
         )
@@ -51,6 +53,7 @@ SETTING_KEYS = (
     "pcid",
     "kernel_image",
     "data_side",
+    "kaslr",
     "memory_mib",
 )
 

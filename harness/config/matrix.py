@@ -42,6 +42,7 @@ def trials(
                         pcid=suite.pcid,
                         kernel_image=suite.kernel_image,
                         data_side=suite.data_side,
+                        kaslr=suite.kaslr,
                         memory_mib=workload.memory_mib,
                         params=merged,
                     )

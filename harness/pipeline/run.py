@@ -74,6 +74,7 @@ class RunRequest:
     pcid: str | None = None
     kernel_image: str | None = None
     data_side: bool | None = None
+    kaslr: bool | None = None
     params: dict[str, Scalar] = field(default_factory=dict)
     jobs: int | None = None
     trace: bool = False  # keep each trial's page trace
@@ -120,6 +121,7 @@ def plan(request: RunRequest) -> Plan:
         pcid=request.pcid or suite.pcid,
         kernel_image=request.kernel_image or suite.kernel_image,
         data_side=suite.data_side if request.data_side is None else request.data_side,
+        kaslr=suite.kaslr if request.kaslr is None else request.kaslr,
     )
     if request.trace:
         _check_trace(choice, suite)

@@ -152,6 +152,7 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
         channel=work / "channel.out",
         plugin=plugin,
         append=context.prepared.frozen.workloads[spec.workload][0].boot,
+        kaslr=spec.kaslr,
     )
 
 

@@ -83,7 +83,8 @@ def listing(*, workloads_only: bool, as_json: bool) -> str:
                     f"{', '.join(s.workloads)}; seeds {len(s.seeds)}; "
                     f"pti {'/'.join(s.pti)}; {s.mode}, {s.smp} vCPU; pcid {s.pcid}"
                     + (f"; kernel_image {s.kernel_image}" if s.kernel_image != "tables" else "")
-                    + ("; data side" if s.data_side else ""),
+                    + ("; data side" if s.data_side else "")
+                    + ("; kaslr" if s.kaslr else ""),
                 )
                 for s in load.suites().values()
             ]

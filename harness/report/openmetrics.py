@@ -157,6 +157,7 @@ def trial_labels(manifest: Manifest, record: TrialRecord) -> dict[str, str]:
         "pcid": spec.pcid,
         "kernel_image": spec.kernel_image,
         "data_side": "on" if spec.data_side else "off",
+        "kaslr": "on" if spec.kaslr else "off",
         "profile": spec.profile,
         "mode": spec.mode.value,
         "smp": str(spec.smp),

@@ -140,6 +140,7 @@ def settings_line(settings: Settings) -> str:
         f"pcid={settings.pcid}",
         *([f"kernel_image={settings.kernel_image}"] if settings.kernel_image != "tables" else []),
         *(["data_side=on"] if settings.data_side else []),
+        *(["kaslr=on"] if settings.kaslr else []),
         f"profile={settings.profile}",
         f"mode={settings.mode.value}",
         f"smp={settings.smp}",

@@ -11,7 +11,9 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,22 +138,29 @@ class Run:
 def create_run(manifest: Manifest, root: Path) -> Run:
     """Make ``root/<manifest.run>/`` with its manifest, ready for the first record.
 
-    Raises UserError when the folder exists or cannot be written, PrerequisiteError when
-    the disk is full.
+    Where that folder is taken (the same trials were started in the same second) the run's
+    id gets the first free number: ``-2``, ``-3``, ... Raises UserError when the folder
+    cannot be written, PrerequisiteError when the disk is full.
     """
-    path = root / manifest.run
     with folder_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            raise UserError(f"{path}: exists already", "choose another run id or --out") from None
+        path = _own_folder(root, manifest.run)
+        manifest = replace(manifest, run=path.name)
         try:
             write_atomically(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
         except OSError:
             path.rmdir()
             raise
     return Run(path, manifest, 0)
+
+
+def _own_folder(root: Path, name: str) -> Path:
+    """A new folder of that name below ``root``, numbered where it exists."""
+    for path in chain([root / name], (root / f"{name}-{n}" for n in count(2))):
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise AssertionError("count() does not end")
 
 
 def resume_run(path: Path) -> tuple[Run, tuple[TrialRecord, ...], tuple[str, ...]]:

@@ -32,14 +32,15 @@ class VmRequest:
     plugin: str | None = None  # argument of -plugin
     append: tuple[str, ...] = ()  # more words for the kernel's command line
     interactive: bool = False  # ttyS0 on the terminal instead of in the console file
-    kaslr: bool = False
+    kaslr: bool = False  # a kernel without CONFIG_RANDOMIZE_BASE stays where it is
 
 
 def kernel_command_line(request: VmRequest) -> str:
     """The words the guest kernel is booted with.
 
     An oops panics and a panic ends the guest at once (with -no-reboot), so that neither
-    is ever waited for. Address randomisation is off: the seed alone moves the layout.
+    is ever waited for. Where the kernel randomises its addresses (``kaslr``), the numbers
+    that it draws follow from the seed. Those of user programs never move.
     """
     words = ["console=ttyS0", "panic=-1", "oops=panic", "nmi_watchdog=0"]
     words += [] if request.kaslr else ["nokaslr"]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import contextlib
 import tomllib
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.config import load, matrix, options
 from harness.errors import UserError
-from harness.model import Counters, SuiteSpec, VariantSpec, WorkloadSpec
+from harness.model import Counters, Mode, SuiteSpec, TrialSpec, VariantSpec, WorkloadSpec
 from harness.paths import CONFIGS
 
 WORKLOAD = WorkloadSpec(
@@ -111,6 +113,23 @@ def test_matrix_interleaves_and_merges() -> None:
     assert made[0].params == {"n": 8, "rate": 2.0, "place": "none"}
     assert len({t.id for t in made}) == len(made)
     assert made == matrix.trials(SUITE, ["a", "b"], [WORKLOAD], Counters.MODEL, {"rate": 2})
+
+
+def test_a_suites_settings_reach_every_trial() -> None:
+    settings: dict[str, Any] = {
+        "mode": Mode.FAST,
+        "smp": 3,
+        "profile": "zen4",
+        "pcid": "flush",
+        "kernel_image": "pcid",
+        "data_side": True,
+        "kaslr": True,
+    }
+    shared = {f.name for f in fields(SuiteSpec)} & {f.name for f in fields(TrialSpec)}
+    assert shared - {"pti", "counters", "params"} == settings.keys()
+    made = matrix.trials(replace(SUITE, **settings), ["a"], [WORKLOAD], Counters.MODEL, {})
+    for trial in made:
+        assert {name: getattr(trial, name) for name in settings} == settings
 
 
 def test_params_refused() -> None:

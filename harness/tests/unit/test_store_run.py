@@ -37,10 +37,12 @@ def test_manifest_is_there_before_the_first_record(tmp_path: Path) -> None:
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    """Two runs of the same trials, started in the same second, have a folder each."""
     given = made.run(seeds=(1,))
-    create_run(given.manifest, tmp_path).close()
-    with pytest.raises(UserError, match="exists already"):
-        create_run(given.manifest, tmp_path)
+    runs = [create_run(given.manifest, tmp_path) for _ in range(3)]
+    names = [given.manifest.run, f"{given.manifest.run}-2", f"{given.manifest.run}-3"]
+    assert [run.path.name for run in runs] == names
+    assert [load_run(run.path).manifest.run for run in runs] == names
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import proc
+from harness.counters.facts.text import kallsyms
+from harness.guest import protocol
 from harness.model import Status, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
@@ -82,6 +85,37 @@ def test_equal_seeds_agree_to_the_last_digit(twice: list[LoadedRun]) -> None:
     first, second = (values(loaded, "bpf_prog_pack") for loaded in twice)
     assert first == second
     assert one(first, "itlb.lookups") > 100_000
+
+
+def text_start(loaded: LoadedRun, out: Path, seed: int) -> int:
+    """Where the kernel's text began, as the guest itself said before the workload."""
+    (record,) = (r for r in loaded.records if r.spec.seed == seed)
+    assert record.status is TrialStatus.OK, record.failure
+    packed = out / loaded.manifest.run / "raw" / record.trial / "channel.out.gz"
+    files = protocol.parse(gzip.decompress(packed.read_bytes())).files
+    (text,) = (data for name, data in files.items() if name == "baseline/kallsyms_text")
+    return next(s.address for s in kallsyms(text.decode()) if s.name == "_text")
+
+
+def test_a_seed_moves_the_kernel_where_asked(tmp_path: Path) -> None:
+    """Equal seeds give equal addresses and readings, also where the kernel draws them."""
+    request = RunRequest(
+        suite="smoke", kernels="execmem", kaslr=True, params=dict(SMALL), out=tmp_path / "two"
+    )
+    two = load_run(run(replace(request, seeds=(1, 2)), Progress()).path)
+    again = load_run(run(replace(request, seeds=(1,), out=tmp_path / "again"), Progress()).path)
+    starts = [text_start(two, tmp_path / "two", seed) for seed in (1, 2)]
+    assert len({0xFFFF_FFFF_8100_0000, *starts}) == 3
+    assert text_start(again, tmp_path / "again", 1) == starts[0]
+    readings = [
+        {r.key: r.value for r in record.readings if r.source != "host"}
+        for loaded in (two, again)
+        for record in loaded.records
+        if record.spec.seed == 1
+    ]
+    assert readings[0] == readings[1]
+    assert one(readings[0], "bpf.text.in_kernel_image", at="close") > 0
+    assert one(readings[0], "itlb.lookups") > 100_000
 
 
 def test_every_program_has_pages_of_its_own_or_shares_them(smoke: LoadedRun) -> None:
