@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import PrerequisiteError
-from harness.kernel import bench, recipe
+from harness.kernel import bench, bpf_tree, recipe
 from harness.model import VariantSpec
 from harness.tests.golden import assert_golden
 
@@ -59,9 +59,16 @@ def test_modules_command_line_without_ccache() -> None:
 
 
 def test_bench_command_line() -> None:
-    argv = bench.bench_argv(
-        LINUX, Path("/cache/out"), Path("/cache/vmlinux.btf"), "clang-14", "/llvm/bin:/bin", 2
+    site = bpf_tree.Site(
+        name="bench",
+        linux=LINUX,
+        out=Path("/cache/out"),
+        btf=Path("/cache/vmlinux.btf"),
+        clang="clang-14",
+        path="/llvm/bin:/bin",
+        jobs=2,
     )
+    argv = bench.make_argv(site)
     assert_golden("kernel/bench.argv", "\n".join(argv) + "\n")
 
 

@@ -3,15 +3,21 @@
 
 from pathlib import Path
 
-from harness.kernel import selftests
+from harness.kernel import bpf_tree, selftests
 from harness.tests.golden import assert_golden
 
 
 def test_command_line() -> None:
-    argv = selftests.make_argv(
-        Path("/cache/linux"), Path("/cache/out"), Path("/cache/vmlinux.btf"), "clang-14", 2, ("a",),
+    site = bpf_tree.Site(
+        name="selftests",
+        linux=Path("/cache/linux"),
+        out=Path("/cache/out"),
+        btf=Path("/cache/vmlinux.btf"),
+        clang="clang-14",
         path="/llvm/bin:/bin",
-    )  # fmt: skip
+        jobs=2,
+    )
+    argv = selftests.make_argv(site, ("a",))
     assert_golden("kernel/selftests.argv", "\n".join(argv) + "\n")
 
 
