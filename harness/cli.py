@@ -114,6 +114,18 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _out(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option for the folder of runs; ``what`` is its help."""
+    return click.option(
+        "--out",
+        "-o",
+        type=click.Path(path_type=Path),
+        default=RESULTS,
+        show_default=True,
+        help=what,
+    )
+
+
 @cli.command()
 @_common
 @click.option("--json", "as_json", is_flag=True, help="Print the kernels as JSON.")
@@ -132,14 +144,7 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
     type=click.IntRange(1, 64),
     help="Trials side by side (exact mode only). Default: number of CPUs.",
 )
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Folder that gets the run's folder.",
-)
+@_out("Folder that gets the run's folder.")
 @click.option(
     "--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing."
 )
@@ -180,14 +185,7 @@ def run(**chosen: Any) -> None:
     default="table",
     show_default=True,
 )
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Folder that holds the runs.",
-)
+@_out("Folder that holds the runs.")
 def compare(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -211,14 +209,7 @@ def compare(
     required=True,
     type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]),
 )
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Folder that holds the runs.",
-)
+@_out("Folder that holds the runs.")
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)
@@ -236,14 +227,7 @@ def export(run_name: str, form: str, out: Path) -> None:
 )
 @click.option("--pcid", type=click.Choice(["tagged", "flush"]), help="Default: as recorded.")
 @click.option("--kernel-image", type=click.Choice(["tables", "pcid"]), help="Default: as recorded.")
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Folder that holds the run and gets the new ones.",
-)
+@_out("Folder that holds the run and gets the new ones.")
 @click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: Any) -> None:
