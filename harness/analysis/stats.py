@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import scipy.stats  # type: ignore[import-untyped]
+import scipy.special  # type: ignore[import-untyped]
 
 CONFIDENCE = 0.95
 MATERIAL = 1.25
@@ -224,4 +224,4 @@ def _unpaired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
 @functools.lru_cache(maxsize=256)
 def _t(freedom: float) -> float:
     """Two-sided 95 % quantile of Student's t."""
-    return float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
