@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Everything that one trial gave, as readings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,11 +28,12 @@ class RawTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReadings:
-    """Readings, labels of the windows by number, and the named texts with most misses."""
+    """Readings, labels of the windows by number, the named texts with most misses, warnings."""
 
     readings: tuple[Reading, ...]
     windows: Mapping[str, str]
     sites: tuple[Site, ...]
+    notes: tuple[str, ...] = ()
 
 
 WINDOW_EDGES = ("open", "close")
@@ -77,7 +78,29 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     for edge, where in (layouts | after).items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)
-    return TrialReadings(readings=tuple(out), windows=labels, sites=sites)
+    return TrialReadings(
+        readings=tuple(out), windows=labels, sites=sites, notes=_unnamed(out, labels.values())
+    )
+
+
+UNNAMED_SHARE = 0.1
+"""Walks of text that nobody claims, as a share of all, from which the reader is told."""
+
+
+def _unnamed(found: Sequence[Reading], labels: Iterable[str]) -> tuple[str, ...]:
+    """A note for each window in which much was walked for that was at neither edge."""
+    walks = {
+        (r.labels["window"], r.labels["origin"]): r.value or 0
+        for r in found
+        if r.name == "itlb.walks" and r.source is Source.MODEL and "window" in r.labels
+    }
+    return tuple(
+        f"window {label}: many of the walks (origin other) were for text that was at neither "
+        "edge of it, such as programs loaded and unloaded inside; what is said of BPF text is "
+        "of the programs that were there at an edge"
+        for label in labels
+        if walks.get((label, "other"), 0) > UNNAMED_SHARE * walks.get((label, "all"), 0)
+    )
 
 
 def _windows(raw: RawTrial) -> dict[str, Any]:

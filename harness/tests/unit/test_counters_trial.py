@@ -61,6 +61,21 @@ def test_origins_of_both_builds() -> None:
         assert built["itlb.walks", "all"].source is Source.MODEL
 
 
+def test_text_that_was_at_neither_edge_is_no_programs_and_the_reader_is_told() -> None:
+    raw = trial("upstream")
+    assert readings.of_trial(spec(), raw).notes == ()
+    gone = {
+        f"{edge}/{name}": raw.files[f"baseline/{name}"]
+        for edge in ("open", "close")
+        for name in ("bpf_progs.json", "kallsyms_text")
+    }
+    made = readings.of_trial(spec(), replace(raw, files={**raw.files, **gone}))
+    walks = {r.labels["origin"]: r.value for r in made.readings if r.name == "itlb.walks"}
+    assert (walks["bpf_prog"], walks["other"]) == (0, 513 + 64), "programs, ftrace trampoline"
+    (note,) = made.notes
+    assert note.startswith("window measured: many of the walks (origin other)")
+
+
 def test_named_texts_are_programs_with_their_number() -> None:
     sites = readings.of_trial(spec(), trial("upstream")).sites
     assert len(sites) <= 20

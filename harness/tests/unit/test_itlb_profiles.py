@@ -73,7 +73,7 @@ def cells(model: Model, names: tuple[str, ...]) -> list[str]:
 def test_table_in_the_readme_is_the_profiles() -> None:
     rows = [
         line
-        for line in (build.PROFILES / "README.md").read_text().splitlines()
+        for line in (build.PROFILES.parent / "README.md").read_text().splitlines()
         if "| `" in line[:3]
     ]
     assert rows == [
