@@ -209,6 +209,11 @@ def _has_modules(todo: Plan) -> bool:
     return todo.options.get("CONFIG_MODULES") == "y"
 
 
+_AFTER_KHEADERS = ("include/generated/utsversion.h", "kernel/kheaders.md5")
+"""Made after the archive of the headers, in which a fresh tree has no utsversion.h; one that an
+earlier build left would go into it. Without the sums the archive is made anew."""
+
+
 def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say) -> None:
     name = todo.request.variant.name
     log = tree.root / f"{name}.log"
@@ -226,6 +231,8 @@ def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say)
             first_error = line.strip()
 
     targets = ["bzImage", "modules"] if _has_modules(todo) else ["bzImage"]
+    for late in _AFTER_KHEADERS:
+        (tree.linux / out / late).unlink(missing_ok=True)
     try:
         run(make_argv(todo, tree, out, targets), log=log, on_line=on_line)
     except CommandError as error:

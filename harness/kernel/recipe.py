@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.errors import PrerequisiteError
 from harness.proc import run
 
-RECIPE = 2
+RECIPE = 3
 """Raised when this module changes what comes out of a build."""
 
 TIMESTAMP = "2022-11-15 00:00:00 UTC"
