@@ -97,14 +97,14 @@ def make_argv(
     ]
 
 
-def _key(target: Target, todo: Plan, patches: Sequence[series.Patch], clang: str) -> str:
+def _key(target: Target, planned: Plan, patches: Sequence[series.Patch], clang: str) -> str:
     return recipe.digest(
         {
             target.name: target.recipe,
-            "kernel": todo.key,
+            "kernel": planned.key,
             "patches": [patch.sha256 for patch in patches],
             "clang": clang,
-            "gcc": todo.tools.gcc,
+            "gcc": planned.tools.gcc,
             **target.inputs,
         }
     )
@@ -118,9 +118,9 @@ def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> Buil
     """
     recipe.require({}, HEADERS)
     clang, version = find_clang()
-    todo = plan(request)
+    planned = plan(request)
     patches = series.load(target.series, request.configs / "patches")
-    key = _key(target, todo, patches, version)
+    key = _key(target, planned, patches, version)
     store = request.cache / target.name
     entry = store / key
     if (record := cache.load(entry)) is not None:
@@ -130,13 +130,13 @@ def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> Buil
         raise InfrastructureError(
             f"kernel {kernel.name} has no BTF", "add CONFIG_DEBUG_INFO_BTF=y to its fragments"
         )
-    with cache.lock(todo.lock_file, target.name, say):
+    with cache.lock(planned.lock_file, target.name, say):
         if (record := cache.load(entry)) is not None:
             return Built(entry=entry, files=record.files, cached=True)
         began = time.monotonic()
         cache.sweep(store)
-        tree = source.unpack(todo.source, todo.work, say)
-        source.set_series(tree, (*todo.patches, *patches))
+        tree = source.unpack(planned.source, planned.work, say)
+        source.set_series(tree, (*planned.patches, *patches))
         site = Site(
             name=target.name,
             linux=tree.linux,
@@ -149,7 +149,7 @@ def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> Buil
         with cache.new_entry(store, key) as staging:
             for path in _make(target, site, tree.root / f"{target.name}.log", say, detail):
                 shutil.copy2(path, staging / path.name)
-            facts = {"clang": version, "gcc": todo.tools.gcc, "base": tree.version}
+            facts = {"clang": version, "gcc": planned.tools.gcc, "base": tree.version}
             record = cache.publish(staging, key, time.monotonic() - began, facts)
         shutil.rmtree(site.out, ignore_errors=True)
     return Built(entry=entry, files=record.files, cached=False)

@@ -221,7 +221,7 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         readings=(*found.readings, wall),
         windows=dict(found.windows),
         sites=found.sites,
-        notes=(*notes, *found.notes, *console.notes(text)),
+        notes=(*notes, *console.notes(text)),
         verdicts=verdicts,
     )
 
