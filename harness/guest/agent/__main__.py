@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import bpf, edges
+from . import edges, requirements
 from .frames import Channel
 from .marker import Marker
 from .workload_api import Context, Workload, WorkloadFailed
@@ -44,19 +44,6 @@ def run_first() -> None:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
 
 
-def require_bpf() -> None:
-    """Refuse a kernel that cannot load and JIT BPF programs. Raises WorkloadFailed."""
-    try:
-        bpf.programs()
-    except OSError as error:
-        raise WorkloadFailed(
-            f"this kernel has no bpf(2) ({error.strerror}): "
-            "build it with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
-        ) from error
-    if not Path("/proc/sys/net/core/bpf_jit_enable").exists():
-        raise WorkloadFailed("this kernel has no BPF JIT: build it with CONFIG_BPF_JIT=y")
-
-
 def trial(channel: Channel) -> None:
     """Run the trial that ``trial.json`` describes."""
     run_first()
@@ -71,7 +58,7 @@ def trial(channel: Channel) -> None:
             "python": platform.python_version(),
         },
     )
-    require_bpf()
+    requirements.check_kernel(document["spec"]["pti"])
     workload_spec = document["workload"]
     watch = workload_spec["watch"]
     if watch:
@@ -111,6 +98,8 @@ def main() -> None:
     done = {"status": "ok", "reason": ""}
     try:
         trial(channel)
+    except requirements.KernelLacks as error:
+        done = {"status": "failed", "kind": "kernel", "reason": str(error)}
     except Exception as error:
         kind = "workload" if isinstance(error, WorkloadFailed) else "agent"
         done = {"status": "failed", "kind": kind, "reason": f"{type(error).__name__}: {error}"}
