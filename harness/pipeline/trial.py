@@ -36,6 +36,7 @@ from harness.model import (
     TrialStatus,
     WorkloadSpec,
 )
+from harness.pipeline import fit
 from harness.pipeline.prepare import Prepared, trial_layers
 from harness.store import folder_errors
 from harness.store.provenance import iso, now
@@ -81,6 +82,15 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     workload, folder = prepared.frozen.workloads[spec.workload]
     kernel = prepared.kernels[spec.variant]
     started, began = iso(now()), time.monotonic()
+    if reason := fit.unfit(kernel, workload, spec.pti):
+        return TrialRecord(
+            schema=SCHEMA_VERSION,
+            trial=spec.id,
+            spec=spec,
+            status=TrialStatus.FAILED,
+            failure=Failure(kind="kernel", message=reason),
+            started=started,
+        )
     with folder_errors(raw):
         raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
