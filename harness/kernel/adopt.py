@@ -76,7 +76,9 @@ def _in_tree(tree: Path | None, name: str) -> Path | None:
 def _beside(chosen: UserKernel, info: bootimage.ImageInfo, name: str) -> Path | None:
     if path := _in_tree(chosen.tree, name):
         return path
-    path = chosen.image.with_name(f"{name}-{info.release}")
+    # Beside boot/vmlinuz-<release> its name ends in the release; in lib/modules/<release> not.
+    inside = info.release and chosen.image.parent.name == info.release
+    path = chosen.image.with_name(name if inside else f"{name}-{info.release}")
     if info.release and path.is_file():
         return path
     return _in_entry(chosen, name)

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian packages that hold a kernel: ``linux-image-*``, ``linux-binary-*``, and what the
 kernel's own ``make bindeb-pkg`` writes. Unpacked once, by content, into the cache.
+
+Since Linux 7.2 Debian has a kernel in three packages (``linux-binary-``, ``linux-base-`` with the
+configuration, ``linux-modules-``); those that lie beside the named one are taken with it.
 """
 
+import re
 import shutil
 import tarfile
 import time
@@ -10,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from harness.errors import InfrastructureError, UserError
-from harness.kernel import cache
+from harness.kernel import cache, recipe
 from harness.proc import CommandError, run, start
 
 Say = Callable[[str], None]
@@ -20,6 +24,10 @@ ARCHITECTURE = "amd64"
 _REMEDY = "give a linux-image or linux-binary package for amd64"
 _KEPT = ("boot", "lib/modules")
 """Folders of a package that hold the kernel, its configuration and its modules."""
+
+
+_PARTS = ("image", "binary", "base", "modules")
+_NAME = re.compile(rf"linux-(?:{'|'.join(_PARTS)})-(?P<release>.+)")
 
 
 def fields(path: Path) -> dict[str, str]:
@@ -40,32 +48,51 @@ def fields(path: Path) -> dict[str, str]:
 def unpack(path: Path, store: Path, say: Say) -> Path:
     """The folder below ``store`` with ``boot/`` and ``lib/modules/`` of the package ``path``.
 
-    Raises UserError for a package of another architecture and for one without a kernel,
-    InfrastructureError when it cannot be unpacked.
+    With it the other packages of the same kernel and version in its folder. Raises UserError for
+    a package of another architecture and for one without a kernel, InfrastructureError when it
+    cannot be unpacked.
     """
     control = fields(path)
     name, architecture = control.get("Package", path.name), control.get("Architecture", "")
     if architecture != ARCHITECTURE:
         raise UserError(f"{path} is a package for {architecture}", _REMEDY)
-    key = cache.content_sha256(path)
+    packages = (path, *companions(path, name, control.get("Version", "")))
+    key = recipe.digest([cache.content_sha256(part) for part in packages])
     if cache.load(store / key) is not None:
         return store / key / "root"
     with cache.lock(store / f"{key}.lock", f"package {name}", say):
         if cache.load(store / key) is not None:
             return store / key / "root"
-        say(f"unpacking {path.name}")
+        say(f"unpacking {', '.join(part.name for part in packages)}")
         began = time.monotonic()
         with cache.new_entry(store, key) as staging:
             root = staging / "root"
             root.mkdir()
-            _extract(path, staging / "tar", root)
+            for part in packages:
+                _extract(part, staging / "tar", root)
             if not images(root):
-                hint = f" (it only depends on {control['Depends']})" if "Depends" in control else ""
-                raise UserError(f"{path} holds no kernel, no boot/vmlinuz-*{hint}", _REMEDY)
+                needed = control.get("Depends")
+                hint = f" (it depends on {needed}: is one of these the kernel?)" if needed else ""
+                raise UserError(f"{path} holds no kernel, no vmlinuz{hint}", _REMEDY)
             index_modules(root)
             facts = {"package": name, "version": control.get("Version", "")}
             cache.publish(staging, key, time.monotonic() - began, facts)
     return store / key / "root"
+
+
+def companions(path: Path, name: str, version: str) -> tuple[Path, ...]:
+    """The files beside ``path`` that hold the other parts of the kernel in package ``name``."""
+    kernel = _NAME.fullmatch(name)
+    if not kernel:
+        return ()
+    files = (
+        path.with_name(
+            f"linux-{part}-{kernel['release']}_{version.partition(':')[2] or version}"
+            f"_{ARCHITECTURE}{SUFFIX}"
+        )
+        for part in _PARTS
+    )
+    return tuple(file for file in files if file != path and file.is_file())
 
 
 def images(root: Path) -> tuple[Path, ...]:
