@@ -42,8 +42,19 @@ def parse(text: str) -> tuple[Word, ...]:
     return tuple(words)
 
 
+_PREFIXES = ("linux-image-", "linux-binary-", "vmlinuz-", "bzImage-")
+_PLAIN = ("vmlinuz", "bzImage")
+"""Images that are named by the folder that they lie in, unless that is ``boot``."""
+
+
 def default_name(path: Path) -> str:
-    """A name for the kernel at ``path`` from the name of its file, package or folder."""
-    plain = path.name.removesuffix(".deb").partition("_")[0]
-    plain = re.sub(r"[^A-Za-z0-9._+]+", "-", plain).strip("-._+")[:64]
-    return plain or "kernel"
+    """A name for the kernel at ``path``: the release in the name of a package or an image, the
+    folder of a plain image, the name of any other file or folder."""
+    text = path.name
+    if text.endswith(".deb"):
+        text = text.removesuffix(".deb").partition("_")[0].removesuffix("-unsigned")
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    if text in _PLAIN and path.parent.name not in ("boot", ""):
+        text = path.parent.name
+    return re.sub(r"[^A-Za-z0-9._+]+", "-", text).strip("-._+")[:64] or "kernel"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.kernel import adopt, cache, kconfig, resolve
+from harness.kernel import adopt, cache, kconfig, naming, resolve
 from harness.kernel.artefacts import UserKernel
 from harness.kernel.stage import StageRequest, make_kernels
 from harness.model import VariantSpec
@@ -78,8 +78,28 @@ def test_names_of_the_users(tmp_path: Path) -> None:
     good, bad = (image(tmp_path / name / "bzImage") for name in ("a", "b"))
     kernels = resolve(f"good={good},bad={bad},base=upstream", VARIANTS, NOWHERE)
     assert [k.name for k in kernels] == ["good", "bad", "base"]
-    with pytest.raises(UserError, match="uses the name bzImage twice: give each kernel a name"):
-        resolve(f"{good},{bad}", VARIANTS, NOWHERE)
+    assert [k.name for k in resolve(f"{good},{bad}", VARIANTS, NOWHERE)] == ["a", "b"]
+    other = image(tmp_path / "other/a/bzImage")
+    with pytest.raises(UserError, match="uses the name a twice: give each kernel a name"):
+        resolve(f"{good},{other}", VARIANTS, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/x/linux-image-6.1.0-50-amd64-unsigned_6.1.176-1_amd64.deb", "6.1.0-50-amd64"),
+        ("/x/linux-binary-7.3.4+deb13-amd64_7.3.4-1~bpo13+1_amd64.deb", "7.3.4+deb13-amd64"),
+        ("/boot/vmlinuz-6.1.0-50-amd64", "6.1.0-50-amd64"),
+        ("/lib/modules/6.9.1/vmlinuz", "6.9.1"),
+        ("/boot/bzImage", "bzImage"),
+        ("/bzImage", "bzImage"),
+        ("/home/me/my kernel", "my-kernel"),
+        ("/home/me/linux-6.9", "linux-6.9"),
+        ("/home/me/___", "kernel"),
+    ],
+)
+def test_names_are_of_what_was_given(path: str, name: str) -> None:
+    assert naming.default_name(Path(path)) == name
 
 
 def test_a_file_with_an_equals_sign_in_its_name(tmp_path: Path) -> None:
