@@ -61,7 +61,7 @@ def first(report: Document) -> Document:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda r: r.update(schema=2), "schema 2, not 1"),
+        (lambda r: r.update(schema=1), "schema 1, not 2"),
         (lambda r: r.update(unclosed=[1]), "window 1 was never closed"),
         (lambda r: r["self_checks"][1].update(ok=False, detail="by 3"), "sites add up.* by 3"),
         (lambda r: first(r).pop("walks_1g"), "walks_1g"),
