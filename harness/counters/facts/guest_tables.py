@@ -116,8 +116,9 @@ def _compare(dump: EdgeTables, has_dump: bool, edge: str, around: tuple[_Read, _
 def _direct_map(read: _Read, edge: str) -> list[Reading]:
     """The direct map by page size and what of it is executable.
 
-    Of source ``model``: no file of the kernel has it (DirectMap* of meminfo are counters that
-    the kernel keeps), and a trial without the model has no such reading.
+    Of source ``model``: no file of the kernel has it, and a trial without the model has no such
+    reading. DirectMap* of meminfo are counters that the kernel keeps: in Linux 6.1 they count
+    splits of the image's own mapping too.
     """
     labels = {"at": edge}
     names = [f"direct_map.{name}" for name in (*_LEVELS, "executable")]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from harness.counters.facts import files as files_by_edge
 from harness.counters.facts import page_tables, snapshots
 from harness.counters.readings import RawTrial
 from harness.guest import protocol
@@ -41,7 +42,7 @@ def report_of(recorded: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
     """A report of schema 1 as schema 2 would have it, with snapshots as the kernel's own dumps
     say: for what is made of them. How the model reads page tables is tested in guests."""
     taken = []
-    for edge in snapshots.EDGES:
+    for edge in files_by_edge.EDGES:
         dump = files.get(f"{edge}/kernel_page_tables")
         if dump is None:
             continue

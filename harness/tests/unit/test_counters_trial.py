@@ -123,7 +123,7 @@ def without_dumps(**changes: Any) -> RawTrial:
     """A trial of a kernel without CONFIG_PTDUMP_DEBUGFS; snapshots as ``changes`` say."""
     raw = trial("upstream")
     files = {k: v for k, v in raw.files.items() if not k.endswith("kernel_page_tables")}
-    absent = {f"{edge}/kernel_page_tables": NO_DUMP for edge in EDGES}
+    absent = dict(raw.absent) | {f"{edge}/kernel_page_tables": NO_DUMP for edge in EDGES}
     assert raw.report is not None
     report = json.loads(raw.report)
     for one in report["snapshots"]:
