@@ -49,6 +49,7 @@ class WatchCount(msgspec.Struct):
 
     address: Address
     count: Count
+    exact: bool  # it had been armed when the window was opened
 
 
 class SiteCount(msgspec.Struct):
@@ -196,16 +197,19 @@ def user_text(window: Window, label: str, origin: str, start: int, end: int) -> 
 
 
 def operations(window: Window, address: int, label: str) -> Reading:
-    """How often the instruction at ``address`` was executed: the workload's operations. None of
-    them is 0 and no unknown: the guest arms its watches before the workload begins.
+    """How often the instruction at ``address`` was executed: the workload's operations.
 
+    None at all is 0 and not unknown, since the guest arms its watches before the workload.
     Raises DataError when the report does not watch it.
     """
-    counts = [w.count for w in window.watch if int(w.address, 16) == address]
-    if len(counts) != 1:
-        raise DataError(f"the iTLB model counts {address:#x} {len(counts)} times, not once")
+    watches = [w for w in window.watch if int(w.address, 16) == address]
+    if len(watches) != 1:
+        raise DataError(f"the iTLB model counts {address:#x} {len(watches)} times, not once")
     at = {"window": label}
-    return _reading("ops", counts[0], "operation", at)
+    if not watches[0].exact:
+        why = "watched, but not armed: code that had run before is not counted"
+        return unknown("ops", "operation", Source.MODEL, Status.NOT_COUNTED, why, at)
+    return _reading("ops", watches[0].count, "operation", at)
 
 
 def _reading(name: str, value: int, unit: str, labels: Mapping[str, str]) -> Reading:

@@ -232,15 +232,16 @@ def _counts(
     if address not in watched:
         raise TrialError(f"the iTLB model does not count {symbol}, which the guest asked for")
     place = watched.index(address)
-    counts: dict[str, Value] = {}
-    for edge in EDGES:
-        number = last_number(edge, taken)
-        counts[edge] = (
-            Missing(f"no snapshot was taken at {edge}")
-            if number is None
-            else taken[number].watch[place]
-        )
-    return counts
+    return {edge: _count(edge, place, taken) for edge in EDGES}
+
+
+def _count(edge: str, place: int, taken: Mapping[int, Snapshot]) -> Value:
+    number = last_number(edge, taken)
+    if number is None:
+        return Missing(f"no snapshot was taken at {edge}")
+    if not taken[number].exact:
+        return Missing(f"the model's watches were not armed at {edge}")
+    return taken[number].watch[place]
 
 
 def _by_phase(name: str, at: Mapping[str, Value]) -> dict[str, Value]:

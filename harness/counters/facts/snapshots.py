@@ -51,6 +51,7 @@ class Snapshot(msgspec.Struct):
     reason: str  # why it is not complete
     isolated: bool  # user space has page tables of its own
     watch: list[Count]  # cumulative, in the order of the report's ``watched``
+    exact: bool  # all that were watched had been armed: differences to later ones are exact
     runs: list[Run]
 
 

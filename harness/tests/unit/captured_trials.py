@@ -50,6 +50,9 @@ def report_of(recorded: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
         for number in (snapshots.first_number(edge), snapshots.second_number(edge)):
             taken.append(snapshot(number, runs, len(recorded["windows"][0]["watch"])))
     watched = [one["address"] for one in recorded["windows"][0]["watch"]]
+    for window in recorded["windows"]:
+        for one in window["watch"]:
+            one["exact"] = True
     return json.dumps(recorded | {"schema": 2, "watched": watched, "snapshots": taken}).encode()
 
 
@@ -61,6 +64,7 @@ def snapshot(number: int, runs: list[list[Any]], watched: int = 0) -> dict[str, 
         "complete": True,
         "reason": "",
         "isolated": True,
+        "exact": True,
         "watch": [0] * watched,
         "runs": runs,
     }

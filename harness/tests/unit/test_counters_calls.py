@@ -30,11 +30,14 @@ def made(
     addresses: dict[str, int | None] = ADDRESSES,
     interrupts: tuple[int, ...] = (10, 20, 30, 60),
     reasons: dict[str, str] = WHY,
+    exact: bool = True,
 ) -> dict[tuple[str, ...], Reading]:
     """Readings by name, function and phase."""
     taken = {
         first_number(edge): msgspec.convert(
-            snapshot(first_number(edge), []) | {"watch": [c[n] for c in counts.values()]}, Snapshot
+            snapshot(first_number(edge), [])
+            | {"watch": [c[n] for c in counts.values()], "exact": exact},
+            Snapshot,
         )
         for n, edge in enumerate(EDGES)
     }
@@ -77,6 +80,12 @@ def test_a_count_that_falls_is_no_count() -> None:
     fell = made({**COUNTS, ALL: (5, 4, 4, 4)})["kernel.calls", "flush_tlb_all", "load"]
     assert fell.status is Status.NOT_SUPPORTED
     assert "fell from 5 to 4" in fell.reason
+
+
+def test_watches_that_were_not_armed_count_nothing() -> None:
+    late = made(exact=False)["kernel.calls", "flush_tlb_all", "load"]
+    assert (late.status, late.value) == (Status.NOT_SUPPORTED, None)
+    assert "not armed" in late.reason
 
 
 def test_a_function_under_its_newer_name() -> None:

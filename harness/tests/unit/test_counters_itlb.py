@@ -111,5 +111,11 @@ def test_operations_are_those_of_the_watched_address() -> None:
     address = int(window.watch[0].address, 16)
     found = itlb.operations(window, address, "measured")
     assert (found.name, found.value, found.unit) == ("ops", 250180, "operation")
+    window.watch[0].count = 0
+    assert itlb.operations(window, address, "measured").value == 0, "armed: it did not run"
+    window.watch[0].exact = False
+    late = itlb.operations(window, address, "measured")
+    assert (late.status, late.value) == (Status.NOT_COUNTED, None)
+    assert "not armed" in late.reason
     with pytest.raises(DataError, match="0 times"):
         itlb.operations(window, address + 1, "measured")
