@@ -4,7 +4,8 @@
 A call is an execution of the function's first instruction. The model has its cumulative
 count at each edge of a trial (``snapshots``); readings are differences by phase, as those
 of the kernel's own counters are. What the compiler has inlined is not counted: a function
-that is inlined everywhere is no symbol and therefore unknown, never 0.
+that is inlined everywhere is no symbol and therefore unknown, never 0, and one that is called
+from its own file may be inlined there and count the other callers only (text_poke).
 
 Which functions a kernel's counters stand for (Linux 6.1 to 7.3, arch/x86/mm/tlb.c):
 nr_tlb_remote_flush counts each entry of native_flush_tlb_multi and of flush_tlb_all;
@@ -98,14 +99,14 @@ FUNCTIONS: tuple[Function, ...] = (
     *_of(
         Group.PATCH,
         _PATCH,
-        ("text_poke", "bytes of live text replaced"),
+        ("__text_poke", "bytes of live text written, by whatever road"),
+        ("text_poke", "written by another part of the kernel"),
         ("text_poke_copy", "bytes copied into read-only text"),
         ("text_poke_set", "read-only text filled with one byte"),
         ("text_poke_bp|smp_text_poke_single", "an instruction replaced behind a breakpoint"),
         ("text_poke_queue|smp_text_poke_batch_add", "such a replacement queued"),
         ("text_poke_bp_batch|smp_text_poke_batch_process", "queued replacements carried out"),
         ("text_poke_finish|smp_text_poke_batch_finish", "the queue brought to its end"),
-        ("text_poke_sync|smp_text_poke_sync_each_cpu", "every CPU made to see new text"),
     ),
     *_of(
         Group.BPF,
