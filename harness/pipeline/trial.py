@@ -19,6 +19,7 @@ import msgspec
 
 from harness.counters import events
 from harness.counters import readings as counted
+from harness.counters.facts import calls
 from harness.errors import DataError, TrialError
 from harness.guest import console, protocol
 from harness.image import build as image
@@ -65,6 +66,11 @@ class TrialContext:
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
 
+def counts_by_model(spec: TrialSpec) -> bool:
+    """Whether the trial runs under the iTLB model."""
+    return spec.counters in (Counters.MODEL, Counters.BOTH)
+
+
 def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[str, ...]) -> bytes:
     """``trial.json``: all that the agent is told."""
     document = {
@@ -72,6 +78,8 @@ def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[s
         # asdict, since msgspec leaves out what a definition left at its default.
         "workload": asdict(workload),
         "perf_events": list(perf_events),
+        # Kernel functions to look up for the model; without it nobody would count them.
+        "calls": list(calls.SYMBOLS) if counts_by_model(spec) else [],
     }
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
@@ -138,7 +146,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
 
 def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path) -> VmRequest:
     plugin = None
-    if spec.counters in (Counters.MODEL, Counters.BOTH):
+    if counts_by_model(spec):
         assert context.prepared.plugin is not None
         plugin = itlb.plugin_option(
             context.prepared.plugin.path,
@@ -231,7 +239,7 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         readings=(*found.readings, wall),
         windows=dict(found.windows),
         sites=found.sites,
-        notes=(*notes, *console.notes(text)),
+        notes=(*notes, *found.notes, *console.notes(text)),
         verdicts=verdicts,
     )
 
