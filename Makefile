@@ -8,6 +8,7 @@ COUNTERS ?=
 PTI      ?=
 SEEDS    ?=
 JOBS     ?=
+BASELINE ?=
 OUT      ?=
 
 VENV    := .venv
@@ -17,14 +18,14 @@ STAMP   := $(VENV)/.setup
 OPTIONS := $(if $(SUITE),--suite '$(SUITE)') $(if $(WORKLOAD),--workload '$(WORKLOAD)') \
            $(if $(COUNTERS),--counters '$(COUNTERS)') $(if $(PTI),--pti '$(PTI)') \
            $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(JOBS),--jobs '$(JOBS)') \
-           $(if $(OUT),--out '$(OUT)') $(if $(KERNEL),--kernel '$(KERNEL)')
+           $(if $(BASELINE),--baseline '$(BASELINE)') $(if $(OUT),--out '$(OUT)') $(if $(KERNEL),--kernel '$(KERNEL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test check format lock clean
+.PHONY: help setup bench test test-long check format lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
-	@echo 'Options of bench: KERNEL= SUITE= WORKLOAD= COUNTERS= PTI= SEEDS= JOBS= OUT= (see execmem-bench run --help)'
+	@echo 'Options of bench: KERNEL= SUITE= WORKLOAD= COUNTERS= PTI= SEEDS= JOBS= BASELINE= OUT= (see execmem-bench run --help)'
 
 setup: $(STAMP) ## system packages and the Python environment
 $(STAMP): harness/setup.sh pyproject.toml requirements.txt requirements-dev.txt
@@ -34,11 +35,16 @@ $(STAMP): harness/setup.sh pyproject.toml requirements.txt requirements-dev.txt
 bench: $(STAMP) ## build the kernels, boot them, measure, compare
 	@$(BENCH) run $(OPTIONS)
 
-test: $(STAMP) ## everything: static checks, unit tests, real kernels in QEMU
+test: $(STAMP) ## static checks, unit tests, real kernels in QEMU
 	@began=$$(date +%s); status=0; \
 	$(MAKE) --no-print-directory check && \
-	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 harness/tests/vm || status=$$?; \
+	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 -m 'not long' harness/tests/vm || status=$$?; \
 	echo "make test took $$(( $$(date +%s) - began )) s"; exit $$status
+
+test-long: $(STAMP) ## what needs kernels of its own: checked builds, self-tests, mainline, other kernels
+	@began=$$(date +%s); status=0; \
+	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 -m long harness/tests/vm || status=$$?; \
+	echo "make test-long took $$(( $$(date +%s) - began )) s"; exit $$status
 
 check: $(STAMP) ## format, lint, types and unit tests, in under a minute
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }

@@ -25,8 +25,12 @@ Exit codes:
 """
 
 KERNEL_HELP = (
-    "Variant, or a comma-separated list; a kernel image; or a built kernel tree's folder. "
+    "Kernels, separated by commas: a variant, a bzImage or vmlinuz, a built kernel tree's folder, "
+    "a Debian package of a kernel; each with a name of yours in tables: good=path/a,bad=path/b. "
     "Default: all variants."
+)
+BASELINE_HELP = (
+    "Kernel that ratios are taken against. Default: the variant upstream, else the first kernel."
 )
 
 
@@ -148,6 +152,7 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 @click.option(
     "--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing."
 )
+@click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
 @click.option("--trace", is_flag=True, help="Keep each trial's page trace, which `replay` takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def run(**chosen: Any) -> None:

@@ -141,6 +141,8 @@ class WorkloadSpec:
     programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
     boot: tuple[str, ...] = ()  # words that it needs on the kernel's command line: "lsm=bpf"
     traces: tuple[str, ...] = ()  # events counted in the guest, which the counters see: "tlb_flush"
+    needs: tuple[str, ...] = ()  # Kconfig options that it cannot run without: "CONFIG_KPROBES"
+    modules: tuple[str, ...] = ()  # names (* and ? stand for any) of modules it loads or needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +210,9 @@ class Site:
 class Failure:
     """Why a trial has no result."""
 
-    kind: str  # panic | oops | hang | lost | early_exit | agent | workload | self_check | protocol
+    # panic | oops | hang | lost | early_exit | agent | workload | self_check | protocol
+    # | kernel: it lacks what the workload needs and was not booted
+    kind: str
     message: str
     console_tail: tuple[str, ...] = ()
 

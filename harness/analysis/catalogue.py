@@ -11,6 +11,22 @@ from harness.analysis.metrics import METRICS
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 ORDER: dict[str, int] = {metric.name: at for at, metric in enumerate(METRICS)}
 
+MEASURED = "measured"
+"""The window that every workload has: its ``measure``, between the edges open and close."""
+PROBE = "probe-"
+"""Windows whose names begin so are for rows made of them, not for tables of their own."""
+
+COUNTED_CALLS = frozenset(
+    {
+        "tlb.remote_flush",
+        "tlb.remote_flush_received",
+        "direct_map.splits",
+        "tlb.remote_flush.per_1k_loads",
+    }
+)
+"""Of source ``model`` these are counted calls of the kernel's functions; tables show them
+where the kernel's own counters are not known."""
+
 SECONDS = "window.seconds"
 OPERATIONS = "ops"
 

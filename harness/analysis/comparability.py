@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.model import Counters, Manifest, Mode, Scalar, TrialSpec
+from harness.model import Counters, KernelIdentity, Manifest, Mode, Scalar, TrialSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +134,11 @@ def mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
 
 
 def kernel_mismatches(manifests: Sequence[Manifest]) -> tuple[Mismatch, ...]:
-    """Kernels of ``manifests`` that differ from the first one in more than the patches."""
-    kernels = [(m.run, kernel) for m in manifests for kernel in m.kernels]
+    """Kernels of ``manifests`` that differ from the first one in more than the patches.
+
+    Only kernels that this program built: what a user's own differ in is for the user to choose.
+    """
+    kernels = [(m.run, kernel) for m in manifests for kernel in m.kernels if kernel.base_sha256]
     found: dict[str, Mismatch] = {}
     for key in KERNEL_KEYS:
         known = [(run, k.name, str(getattr(k, key))) for run, k in kernels if getattr(k, key)]
@@ -202,9 +205,9 @@ def _differing(a: Settings, b: Settings) -> dict[str, tuple[object, object]]:
 def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[str, ...]:
     """Refuse runs that cannot be compared; what remains is returned as notes for the reader.
 
-    ``allow`` names keys that may differ (then they become notes). Kernels of a single run
-    that differ in compiler, configuration or base are noted, not refused: whoever made
-    that run chose them. Raises UserError naming the key and both values.
+    ``allow`` names keys that may differ (then they become notes). Kernels of a single run, and
+    those that others built, may differ in compiler, configuration and version: whoever chose
+    them is told in a note. Raises UserError naming the key and both values.
     """
     notes: list[str] = []
     for other in manifests[1:]:
@@ -215,20 +218,45 @@ def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[s
                     f"make them alike, or compare in spite of it with --allow '{found.key}'",
                 )
             notes.append(f"compared in spite of it: {found}")
-    if len(manifests) == 1:
-        notes += [f"the kernels differ: {found}" for found in kernel_mismatches(manifests)]
-    return tuple(dict.fromkeys([*notes, *unchecked(manifests)]))
+    kernels = {kernel.name: kernel for m in manifests for kernel in m.kernels}
+    return tuple(dict.fromkeys([*notes, *differences(kernels), *unchecked(kernels)]))
 
 
-def unchecked(manifests: Sequence[Manifest]) -> tuple[str, ...]:
-    """Notes on kernels whose origin is not known, so that nothing could be checked."""
-    names: Mapping[str, None] = dict.fromkeys(
-        kernel.name
-        for manifest in manifests
-        for kernel in manifest.kernels
-        if not kernel.base_sha256 and not kernel.config_sha256
-    )
+DIFFERENCES: tuple[tuple[str, Callable[[KernelIdentity], str]], ...] = (
+    ("Linux version", lambda kernel: kernel.base or kernel.release),
+    ("compiler", lambda kernel: kernel.compiler),
+    ("configuration", lambda kernel: kernel.config_sha256),
+)
+"""What kernels beside each other may differ in beyond the patches; "" is not known."""
+
+SHOWN = ("Linux version", "compiler")
+"""Differences whose values tell a reader something; the others are hashes."""
+
+
+def differences(kernels: Mapping[str, KernelIdentity]) -> tuple[str, ...]:
+    """Notes on what the kernels of one table differ in: then not all of a difference between
+    them need be the allocator's."""
+    notes = []
+    for title, value in DIFFERENCES:
+        groups: dict[str, list[str]] = {}
+        for name, kernel in kernels.items():
+            if value(kernel):
+                groups.setdefault(value(kernel), []).append(name)
+        if len(groups) > 1:
+            shown = [
+                ", ".join(names) + (f" ({known})" if title in SHOWN else "")
+                for known, names in groups.items()
+            ]
+            notes.append(f"the kernels differ in {title}: {'; '.join(shown)}")
+    return tuple(notes)
+
+
+def unchecked(kernels: Mapping[str, KernelIdentity]) -> tuple[str, ...]:
+    """Notes on kernels that others built, of which little is known."""
     return tuple(
-        f"kernel {name} was given as an image: base source, configuration and compiler not checked"
-        for name in names
+        f"kernel {name} was built elsewhere: base source"
+        + (" and compiler" if kernel.config_sha256 else ", configuration and compiler")
+        + " not known"
+        for name, kernel in kernels.items()
+        if not kernel.base_sha256
     )

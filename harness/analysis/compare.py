@@ -11,7 +11,7 @@ from enum import StrEnum
 from statistics import mean
 
 from harness.analysis import derive, programs
-from harness.analysis.catalogue import OPERATIONS, ORDER, SECONDS, metric
+from harness.analysis.catalogue import OPERATIONS, ORDER, PROBE, SECONDS, metric
 from harness.analysis.comparability import Settings, check
 from harness.analysis.metric import Kind, Metric
 from harness.analysis.stats import Ratio, Summary, ratio, summarise
@@ -255,7 +255,7 @@ def _block(
             label
             for trial in good
             for number, label in sorted(trial.record.windows.items())
-            if number != WHOLE_RUN
+            if number != WHOLE_RUN and not label.startswith(PROBE)
         )
     )
     seeds = {b: tuple(sorted({t.seed for t in good if t.build == b})) for b in present}

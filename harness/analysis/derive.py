@@ -8,7 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.analysis.catalogue import INSTANCE_MEANS, OPERATIONS, ORIGIN_GROUPS, SECONDS
+from harness.analysis.catalogue import (
+    INSTANCE_MEANS,
+    MEASURED,
+    OPERATIONS,
+    ORIGIN_GROUPS,
+    SECONDS,
+)
 from harness.model import Reading, Source, Status, unknown
 
 LOADS = "load.count"
@@ -18,6 +24,10 @@ PER_THOUSAND_LOADS = (
     "direct_map.splits_2m",
     "direct_map.splits_1g",
 )
+
+PROBED = "load.probe"
+PER_PROBE = {"load.instructions": "probe-load", "unload.instructions": "probe-unload"}
+"""Rows made of the kernel instructions in a window, by the number of programs in it."""
 
 PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
 """Which source's seconds and operations divide a reading whose own source has none."""
@@ -65,7 +75,7 @@ def groups(readings: Iterable[Reading]) -> tuple[Reading, ...]:
     made = (
         merged(parts, dict(key[2]), mean=key[0] in INSTANCE_MEANS) for key, parts in found.items()
     )
-    every = (*made, *per_thousand_loads(readings))
+    every = (*made, *per_thousand_loads(readings), *per_probe(readings))
     return tuple(reading for reading in every if reading.key not in reported)
 
 
@@ -85,17 +95,33 @@ def per_thousand_loads(readings: Sequence[Reading]) -> tuple[Reading, ...]:
     return tuple(found)
 
 
+def per_probe(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    """``PER_PROBE``, where a workload says how many programs it loaded one after the other."""
+    programs = next((r for r in readings if r.name == PROBED), None)
+    if programs is None:
+        return ()
+    found = []
+    for name, window in PER_PROBE.items():
+        for reading in readings:
+            if reading.name == "insn.kernel" and reading.labels.get("window") == window:
+                one = divided(reading, programs, "program")
+                found.append(replace(one, name=name, unit=reading.unit, labels={}))
+    return tuple(found)
+
+
 def window_of(reading: Reading, windows: Sequence[str]) -> str | None:
     """The label of the window that ``reading`` counts in; None when it is of no window.
 
-    ``windows`` are the trial's measured windows: with a single one, readings with
-    ``phase=window`` belong to it.
+    ``windows`` are the trial's windows. Readings with ``phase=window`` belong to the one
+    between the edges, ``MEASURED``, or to the only one.
     """
     label = reading.labels.get("window")
     if label is not None:
         return label
-    if reading.labels.get("phase") == "window" and len(windows) == 1:
-        return windows[0]
+    if reading.labels.get("phase") == "window":
+        if MEASURED in windows:
+            return MEASURED
+        return windows[0] if len(windows) == 1 else None
     return None
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """TLB shootdowns and the direct map. Data only."""
 
-from harness.analysis.made import fact
+from harness.analysis.made import MODEL, fact
 from harness.analysis.metric import Kind, Metric, Section
+from harness.model import Source
 
 DIRECT_MAP: tuple[Metric, ...] = (
     fact(
@@ -19,18 +20,22 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "remote flushes sent",
         "event",
         Section.SHOOTDOWN,
-        "nr_tlb_remote_flush of /proc/vmstat",
+        "nr_tlb_remote_flush of /proc/vmstat (CONFIG_DEBUG_TLBFLUSH); of source model the same by "
+        "counted calls: native_flush_tlb_multi, flush_tlb_all",
         kind=Kind.COUNT,
         better="lower",
+        sources=(Source.KERNEL, Source.MODEL),
     ),
     fact(
         "tlb.remote_flush_received",
         "remote flushes received",
         "event",
         Section.SHOOTDOWN,
-        "nr_tlb_remote_flush_received of /proc/vmstat",
+        "nr_tlb_remote_flush_received of /proc/vmstat (CONFIG_DEBUG_TLBFLUSH); of source model the "
+        "same by counted calls: do_flush_tlb_all, and the TLB row of /proc/interrupts",
         kind=Kind.COUNT,
         better="lower",
+        sources=(Source.KERNEL, Source.MODEL),
     ),
     fact(
         "tlb.flush",
@@ -77,6 +82,55 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "direct_map_level3_splits of /proc/vmstat",
         kind=Kind.COUNT,
         better="lower",
+    ),
+    fact(
+        "direct_map.splits",
+        "large entries split",
+        "event",
+        Section.DIRECT_MAP,
+        "counted calls of __split_large_page, of either size and outside the direct map too, where "
+        "the compiler did not inline it",
+        kind=Kind.COUNT,
+        better="lower",
+        sources=MODEL,
+    ),
+    fact(
+        "direct_map.pages_4k",
+        "4 kB entries",
+        "page",
+        Section.DIRECT_MAP,
+        "4 kB page-table entries of the direct map, read from the guest's page tables",
+        better="lower",
+        detail=True,
+        sources=MODEL,
+    ),
+    fact(
+        "direct_map.pages_2m",
+        "2 MB entries",
+        "page",
+        Section.DIRECT_MAP,
+        "2 MB page-table entries of the direct map, read from the guest's page tables",
+        detail=True,
+        sources=MODEL,
+    ),
+    fact(
+        "direct_map.pages_1g",
+        "1 GB entries",
+        "page",
+        Section.DIRECT_MAP,
+        "1 GB page-table entries of the direct map, read from the guest's page tables",
+        detail=True,
+        sources=MODEL,
+    ),
+    fact(
+        "direct_map.executable",
+        "executable pages",
+        "page",
+        Section.DIRECT_MAP,
+        "executable page-table entries of the direct map above its first megabyte, where the code "
+        "that starts other CPUs is: must be none",
+        better="lower",
+        sources=MODEL,
     ),
     fact(
         "direct_map.4k",

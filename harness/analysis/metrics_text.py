@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where text is and how it is mapped. Data only."""
 
-from harness.analysis.made import fact
+from harness.analysis.made import MODEL, fact
 from harness.analysis.metric import Metric, Section
 
 TEXT: tuple[Metric, ...] = (
@@ -72,6 +72,17 @@ TEXT: tuple[Metric, ...] = (
         Section.TEXT,
         "kernel mappings both writable and executable: must be none",
         better="lower",
+    ),
+    fact(
+        "page_tables.compared",
+        "page-table entries read in two ways",
+        "page",
+        Section.TEXT,
+        "entries of the direct map, the image, the module area and of executable memory elsewhere "
+        "that the model and the kernel's own dump in debugfs both gave, equal; unknown where "
+        "there is no dump or the guest changed them meanwhile",
+        detail=True,
+        sources=MODEL,
     ),
     fact(
         "kernel.text.pages_4k",

@@ -25,12 +25,43 @@ WORK: tuple[Metric, ...] = (
         detail=True,
     ),
     fact(
+        "load.instructions",
+        "kernel instructions per load",
+        "instruction",
+        Section.LOAD,
+        "`insn.kernel` of the window `probe-load` by `load.probe`: what loading a program took the "
+        "whole machine; made by `compare`",
+        better="lower",
+        sources=MODEL,
+    ),
+    fact(
+        "unload.instructions",
+        "kernel instructions per unload",
+        "instruction",
+        Section.LOAD,
+        "the same of the window `probe-unload`: closing it, and all that the kernel frees later; "
+        "made by `compare`",
+        better="lower",
+        sources=MODEL,
+    ),
+    fact(
+        "load.probe",
+        "programs loaded one after the other",
+        "program",
+        Section.LOAD,
+        "programs that one thread loaded in the window `probe-load`, and unloaded in "
+        "`probe-unload`, before the measured window",
+        sources=(Source.WORKLOAD,),
+        detail=True,
+    ),
+    fact(
         "tlb.remote_flush.per_1k_loads",
         "remote flushes sent per 1,000 loads",
         "event",
         Section.LOAD,
         "remote flushes sent in the window, per 1,000 of `load.count`; made by `compare`",
         better="lower",
+        sources=(Source.KERNEL, Source.MODEL),
     ),
     fact(
         "tlb.shootdown_ipi.per_1k_loads",
@@ -171,6 +202,17 @@ WORK: tuple[Metric, ...] = (
         Section.WORK,
         "the same, in user mode",
         kind=Kind.COUNT,
+        sources=MODEL,
+    ),
+    fact(
+        "kernel.calls",
+        "calls",
+        "call",
+        Section.WORK,
+        "calls of a kernel's `function` by `phase`, counted exactly by their first instruction; a "
+        "function that the kernel has not, or whose compiler inlined it, is unknown",
+        kind=Kind.COUNT,
+        detail=True,
         sources=MODEL,
     ),
     fact(

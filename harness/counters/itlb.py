@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Meta
 
 from harness.counters.attribution import ORIGINS, Finder, Misses, PageSize, attribute, of_site, top
+from harness.counters.facts.calls import MAX_WATCH
+from harness.counters.facts.snapshots import Address, Count, Snapshot, check_snapshot
 from harness.errors import DataError, TrialError
 from harness.model import Reading, Site, Source, Status, unknown
 
-SCHEMA = 1
+SCHEMA = 2
+"""Reports of schema 1 have neither snapshots nor counted calls; they are refused, in one line."""
 WHOLE_RUN = 0  # number of the window that is always there
-
-Count = Annotated[int, Meta(ge=0)]
-Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,16}$")]
 
 
 class VcpuCounts(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,6 +49,7 @@ class WatchCount(msgspec.Struct):
 
     address: Address
     count: Count
+    exact: bool  # it had been armed when the window was opened
 
 
 class SiteCount(msgspec.Struct):
@@ -95,6 +96,13 @@ class Report(msgspec.Struct):
     windows: list[Window]
     unclosed: list[int]
     self_checks: list[SelfCheck]
+    watched: Annotated[list[Address], Meta(max_length=MAX_WATCH)]
+    snapshots: list[Snapshot]
+
+    @property
+    def taken(self) -> dict[int, Snapshot]:
+        """The snapshots by number."""
+        return {one.id: one for one in self.snapshots}
 
 
 def decode(data: bytes) -> Report:
@@ -120,6 +128,14 @@ def decode(data: bytes) -> Report:
         raise TrialError(f"the iTLB model's report has the windows {numbers}")
     for window in report.windows:
         _check(window, report.vcpus)
+    if len(set(report.watched)) != len(report.watched):
+        raise TrialError("the iTLB model's report counts an address twice")
+    if len(report.taken) != len(report.snapshots):
+        raise TrialError(
+            f"the iTLB model's report has the snapshots {[one.id for one in report.snapshots]}"
+        )
+    for one in report.snapshots:
+        check_snapshot(one, len(report.watched))
     return report
 
 
@@ -183,17 +199,17 @@ def user_text(window: Window, label: str, origin: str, start: int, end: int) -> 
 def operations(window: Window, address: int, label: str) -> Reading:
     """How often the instruction at ``address`` was executed: the workload's operations.
 
+    None at all is 0 and not unknown, since the guest arms its watches before the workload.
     Raises DataError when the report does not watch it.
     """
-    counts = [w.count for w in window.watch if int(w.address, 16) == address]
-    if len(counts) != 1:
-        raise DataError(f"the iTLB model counts {address:#x} {len(counts)} times, not once")
+    watches = [w for w in window.watch if int(w.address, 16) == address]
+    if len(watches) != 1:
+        raise DataError(f"the iTLB model counts {address:#x} {len(watches)} times, not once")
     at = {"window": label}
-    if not counts[0]:
-        # A block that was translated before the guest named the address does not count.
-        why = "never seen: the symbol did not run, or had run before it was watched"
+    if not watches[0].exact:
+        why = "watched, but not armed: code that had run before is not counted"
         return unknown("ops", "operation", Source.MODEL, Status.NOT_COUNTED, why, at)
-    return _reading("ops", counts[0], "operation", at)
+    return _reading("ops", watches[0].count, "operation", at)
 
 
 def _reading(name: str, value: int, unit: str, labels: Mapping[str, str]) -> Reading:

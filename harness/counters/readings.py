@@ -8,8 +8,8 @@ from typing import Any
 from harness.counters import itlb, perf
 from harness.counters.attribution import Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import cycles, holdings, layout, readings
-from harness.counters.facts.files import Files
+from harness.counters.facts import calls, cycles, guest_tables, holdings, layout, readings
+from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
 from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
@@ -28,15 +28,20 @@ class RawTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReadings:
-    """Readings, labels of the windows by number, and the named texts with most misses."""
+    """Readings, labels of the windows by number, and the named texts with most misses.
+
+    ``notes``: what every reader of the readings must know."""
 
     readings: tuple[Reading, ...]
     windows: Mapping[str, str]
     sites: tuple[Site, ...]
+    notes: tuple[str, ...] = ()
 
 
 WINDOW_EDGES = ("open", "close")
 """Between them text stays where it is: what ran in the window is found by where it was then."""
+TEXT_EDGES = (*WINDOW_EDGES, "end")
+"""Edges at which text is looked for: at the baseline there is none of the workload's."""
 
 
 def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
@@ -56,16 +61,23 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         )
         for info in windows.values()
     ]
-    layouts = {edge: layout.layout(files, edge) for edge in WINDOW_EDGES}
+    report = itlb.decode(raw.report) if raw.report is not None else None
+    mapped: dict[str, guest_tables.EdgeTables] = {}
+    if report is not None:
+        mapped = {edge: guest_tables.at_edge(files, edge, report.taken) for edge in EDGES}
+    layouts = {edge: layout.layout(files, edge, mapped.get(edge)) for edge in TEXT_EDGES}
     sites: tuple[Site, ...] = ()
     labels = {number: str(info["label"]) for number, info in windows.items()}
-    if raw.report is not None:
-        counted, sites = _model(raw, labels, layouts)
+    if report is not None:
+        counted, sites = _model(raw, report, labels, layouts)
         out += counted
+        out += [reading for edge in EDGES for reading in mapped[edge].readings]
+        watched = [int(address, 16) for address in report.watched]
+        out += calls.of_trial(files, raw.records, watched, report.taken)
     aged = [value for name, value in raw.records if name == "cycle"]
     if aged:
         out += cycles.of_cycles(files, [int(value["cycle"]) for value in aged])
-        out += _model_by_cycle(raw, aged, layouts)
+        out += _model_by_cycle(report, aged, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
         status = next((v for name, v in raw.records if name == "perf_status"), None)
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
@@ -73,11 +85,22 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
             out += perf.readings(output, errors, status, label, raw.perf_events)
     out += [_own(value) for name, value in raw.records if name == "reading"]
     out += readings.of_kernel(files)
-    after = {"end": layout.layout(files, "end")}
-    for edge, where in (layouts | after).items():
+    for edge, where in layouts.items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)
-    return TrialReadings(readings=tuple(out), windows=labels, sites=sites)
+    return TrialReadings(
+        readings=tuple(out),
+        windows=labels,
+        sites=sites,
+        notes=(*_isolation(spec, report), *(note for e in mapped.values() for note in e.notes)),
+    )
+
+
+def _isolation(spec: TrialSpec, report: itlb.Report | None) -> tuple[str, ...]:
+    """A note where the guest did not isolate its page tables although it was told to."""
+    if report is None or spec.pti != "on" or all(one.isolated for one in report.snapshots):
+        return ()
+    return ("pti=on, but this kernel does not isolate its page tables from user space",)
 
 
 UNNAMED_SHARE = 0.2
@@ -118,10 +141,8 @@ def _windows(raw: RawTrial) -> dict[str, Any]:
 
 
 def _model(
-    raw: RawTrial, labels: Mapping[str, str], layouts: Mapping[str, Layout]
+    raw: RawTrial, report: itlb.Report, labels: Mapping[str, str], layouts: Mapping[str, Layout]
 ) -> tuple[list[Reading], tuple[Site, ...]]:
-    assert raw.report is not None
-    report = itlb.decode(raw.report)
     by_id = {str(window.id): window for window in report.windows}
     finder, why_not = _finder(layouts)
     out: list[Reading] = []
@@ -145,7 +166,9 @@ CYCLE_ORIGINS = ("all", "user", "kernel_image")
 
 
 def _model_by_cycle(
-    raw: RawTrial, aged: Sequence[Mapping[str, Any]], layouts: Mapping[str, Layout]
+    report: itlb.Report | None,
+    aged: Sequence[Mapping[str, Any]],
+    layouts: Mapping[str, Layout],
 ) -> list[Reading]:
     """What the model counted in each cycle, with the label ``cycle``, and its length."""
     out = [
@@ -158,9 +181,9 @@ def _model_by_cycle(
         )
         for value in aged
     ]
-    if raw.report is None:
+    if report is None:
         return out
-    by_id = {window.id: window for window in itlb.decode(raw.report).windows}
+    by_id = {window.id: window for window in report.windows}
     finder, why_not = _finder(layouts)
     for value in aged:
         if value["window"] not in by_id:
@@ -190,7 +213,7 @@ def _operations(raw: RawTrial, window: itlb.Window, label: str) -> list[Reading]
         return []
     if watched["address"] is not None:
         return [itlb.operations(window, int(watched["address"]), label)]
-    why = f"the kernel has no symbol {watched['symbol']}"
+    why = str(watched.get("reason") or f"the kernel has no symbol {watched['symbol']}")
     status = Status.NOT_SUPPORTED
     return [unknown("ops", "operation", Source.MODEL, status, why, {"window": label})]
 

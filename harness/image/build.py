@@ -11,7 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,12 +142,24 @@ def agent_layer(path: Path) -> Layer:
 
 
 def kernel_layer(
-    path: Path, *, modules: Path | None, headers: Path | None, files: Mapping[str, Path]
+    path: Path,
+    *,
+    modules: Path | None,
+    headers: Path | None,
+    files: Mapping[str, Path],
+    module_files: Mapping[str, Sequence[str]] | None = None,
 ) -> Layer:
     """What belongs to one kernel: its modules tree (``lib/modules/<release>`` below
-    ``modules``), its headers (``kheaders_data.tar.xz``), and ``files`` (place -> file)."""
+    ``modules``), its headers (``kheaders_data.tar.xz``), and ``files`` (place -> file).
+
+    ``module_files``: of the modules tree only these, by release; None: all of it.
+    """
     entries: list[cpio.Entry] = []
-    if modules is not None:
+    if modules is not None and module_files is not None:
+        for release, names in module_files.items():
+            folder = modules / "lib/modules" / release
+            entries += cpio.from_tree(folder, names, prefix=f"usr/lib/modules/{release}/")
+    elif modules is not None:
         # /lib is a link to usr/lib in the base layer: a folder of that name would replace it.
         entries += cpio.from_tree(modules / "lib", prefix="usr/lib/")
     if headers is not None:

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "src"
 PROFILES = HERE / "profiles"
 CFLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror")
-LIBRARY = ("tlb.c", "hierarchy.c", "profile.c", "asid.c", "sites.c", "decode.c")
+LIBRARY = ("tlb.c", "hierarchy.c", "profile.c", "asid.c", "sites.c", "snapshot.c", "decode.c")
 """The model itself: no QEMU and no glib in it."""
 DRIVER = "replay.c"
 """Replays recorded traces; a program of its own."""

@@ -11,6 +11,8 @@
  *   i N VADDR               INVLPG
  *   o, k W COUNT            window W opens, closes; all CPUs have executed COUNT so far
  *   w VADDR                 watch
+ *   a                       arm
+ *   t ID SEED COUNT         snapshot of COUNT runs or fewer, with page tables drawn from SEED
  *   e                       a marker that makes no sense
  *
  * Numbers are hexadecimal.
@@ -37,10 +39,57 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 	return true;
 }
 
+/* All CPUs have executed @count instructions so far, and each watch its own share of that. */
+static void count(uint64_t count)
+{
+	unsigned int i, w;
+
+	for (i = 0; i < MAX_VCPUS; i++) {
+		scores[i] = (struct score){ .insns_kernel = count + i };
+		for (w = 0; w < m.watches; w++)
+			scores[i].watch[w] = count + 3 * i + w;
+	}
+}
+
+static uint64_t draw(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return *state >> 33;
+}
+
+static void snapshot(struct trace *t, uint64_t id, uint64_t seed, uint64_t runs)
+{
+	struct snapshot *s;
+	uint64_t at = 0xffff888000000000ull;
+	bool ok;
+
+	count(seed);
+	s = machine_snapshot(&m, id, scores, &ok);
+	if (!s) {
+		trace_marker_error(t);
+		return;
+	}
+	s->isolated = draw(&seed) & 1;
+	s->has_direct_map = draw(&seed) & 1;
+	s->direct_map = s->has_direct_map ? at : 0;
+	if (draw(&seed) & 1)
+		snapshot_refuse(s, "more page tables than are read");
+	while (runs--) {
+		struct run run = {
+			.start = at, .pages = draw(&seed) % 5000 + 1, .size = draw(&seed) % 3,
+			.flags = draw(&seed) % RUN_FLAGS,
+		};
+
+		snapshot_add(s, &run);
+		at += (run.pages << page_shift(run.size)) + (draw(&seed) % 3 << 12);
+	}
+	trace_snapshot(t, s, &m, scores);
+	machine_keep(&m, s);
+}
+
 static void feed(struct trace *t, char op, const uint64_t *n)
 {
 	struct event e = { .value = n[1], .size = n[2], .global = n[3] };
-	unsigned int i;
 
 	switch (op) {
 	case 'v':
@@ -75,14 +124,20 @@ static void feed(struct trace *t, char op, const uint64_t *n)
 		break;
 	case 'o':
 	case 'k':
-		for (i = 0; i < MAX_VCPUS; i++)
-			scores[i] = (struct score){ .insns_kernel = n[1] + i, .watch[1] = n[1] };
-		trace_window(t, op == 'o' ? MARK_OPEN : MARK_CLOSE, n[0], scores);
+		count(n[1]);
+		trace_window(t, op == 'o' ? MARK_OPEN : MARK_CLOSE, n[0], &m, scores);
 		(op == 'o' ? machine_open : machine_close)(&m, n[0], scores);
 		break;
 	case 'w':
 		trace_watch(t, n[0]);
 		machine_watch(&m, n[0]);
+		break;
+	case 'a':
+		trace_arm(t);
+		machine_arm(&m);
+		break;
+	case 't':
+		snapshot(t, n[0], n[1], n[2]);
 		break;
 	default:
 		trace_marker_error(t);
@@ -119,7 +174,7 @@ int main(int argc, char **argv)
 		       &n[2], &n[3]);
 		feed(t, line[0], n);
 	}
-	ok = trace_end(t, scores, 0) && report_write(&m, scores, paths.out);
+	ok = trace_end(t, &m, scores) && report_write(&m, scores, paths.out);
 	machine_free(&m);
 	return ok ? 0 : 3;
 }

@@ -5,10 +5,11 @@
 and ``build_selftests`` are its steps. All raise errors of ``harness.errors`` only.
 """
 
+from harness.kernel.adopt import adopt
 from harness.kernel.artefacts import Bench, Kernel, Selftests, UserKernel
 from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, build_kernel, plan
-from harness.kernel.resolve import adopt, resolve
+from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.kernel.stage import StageRequest, StageResult, make_kernels
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a caller gets: a kernel ready to boot, with all that belongs to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class Kernel:
     image: Path  # bzImage
     system_map: Path | None = None
     config: Path | None = None  # its .config
+    options: Mapping[str, str] | None = None  # in it, or embedded in the image; None: not known
     kheaders: Path | None = None  # kheaders.tar.xz, for bcc
     modules: Path | None = None  # folder that holds lib/modules/<release>
     btf: Path | None = None  # raw BTF of vmlinux
@@ -48,7 +50,7 @@ class Selftests:
 
 @dataclass(frozen=True, kw_only=True)
 class UserKernel:
-    """A kernel of the user's own: an image, and the tree it was built in if that was named."""
+    """A kernel of the user's own: an image, and the tree it was built in if it lies in one."""
 
     name: str
     image: Path

@@ -18,6 +18,16 @@ from harness.proc import run
 SECTOR = 512
 HEADER_BYTES = 0x268  # up to and including the last field read here
 _MAGIC = b"HdrS"
+_OTHERS: tuple[tuple[int, bytes, str], ...] = (
+    (0x38, b"ARM\x64", "an arm64 kernel image"),
+    (0x30, b"RISCV\0\0\0", "a RISC-V kernel image"),
+    (4, b"zimg", "an EFI image with a packed kernel in it, as arm64 has them"),
+    (0, b"\x7fELF", "an ELF file: a vmlinux, which QEMU cannot boot"),
+    (0, b"\x1f\x8b", "a gzip file: an arm64 Image.gz, or a packed image"),
+    (0, b"!<arch>\n", "an archive: a Debian package is named *.deb"),
+)
+"""Offset, bytes there, and what a file with them is; Documentation/arch/arm64/booting.rst,
+Documentation/arch/riscv/boot-image-header.rst and drivers/firmware/efi/libstub/zboot-header.S."""
 _BOOT_FLAG = 0xAA55
 _XLF_KERNEL_64 = 1
 _CONFIG_START = b"IKCFG_ST"
@@ -50,6 +60,9 @@ def parse_header(data: bytes) -> BootHeader:
     if len(data) < HEADER_BYTES:
         raise ValueError(f"only {len(data)} bytes long")
     if data[0x202:0x206] != _MAGIC:
+        for offset, mark, title in _OTHERS:
+            if data.startswith(mark, offset):
+                raise ValueError(f"it is {title}")
         raise ValueError("no x86 boot header (HdrS at offset 0x202)")
     (flag,) = struct.unpack_from("<H", data, 0x1FE)
     if flag != _BOOT_FLAG:

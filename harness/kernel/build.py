@@ -278,6 +278,7 @@ def _collect(
 def _result(todo: Plan, record: cache.BuildRecord, *, cached: bool) -> Kernel:
     entry = todo.store / todo.key
     variant = todo.request.variant
+    options = kconfig.parse((entry / "config").read_text().splitlines(), "config")
 
     def part(name: str) -> Path | None:
         return entry / name if name in record.files else None
@@ -286,10 +287,7 @@ def _result(todo: Plan, record: cache.BuildRecord, *, cached: bool) -> Kernel:
         identity=KernelIdentity(
             name=variant.name,
             image_sha256=record.files["bzImage"],
-            config_sha256=kconfig.digest(
-                kconfig.parse((entry / "config").read_text().splitlines(), "config"),
-                without=series.symbols(todo.patches),
-            ),
+            config_sha256=kconfig.digest(options, without=series.symbols(todo.patches)),
             series_sha256=recipe.digest([p.sha256 for p in todo.patches]),
             base=str(record.facts["base"]),
             base_sha256=todo.source.sha256,
@@ -300,6 +298,7 @@ def _result(todo: Plan, record: cache.BuildRecord, *, cached: bool) -> Kernel:
         image=entry / "bzImage",
         system_map=part("System.map"),
         config=part("config"),
+        options=options,
         kheaders=part("kheaders.tar.xz"),
         modules=part("modules"),
         btf=part("vmlinux.btf"),

@@ -102,3 +102,12 @@ BOOTABLE: Mapping[str, str] = {
 def lacking(config: Mapping[str, str]) -> tuple[str, ...]:
     """Which of ``BOOTABLE`` are not built into a kernel with this .config."""
     return tuple(name for name in BOOTABLE if config.get(name, "n") != "y")
+
+
+def unmet(
+    config: Mapping[str, str], needs: Iterable[str], *, with_modules: bool
+) -> tuple[str, ...]:
+    """Which of ``needs`` a kernel with this .config does not have: neither built in nor,
+    where its modules are at hand (``with_modules``), as a module."""
+    enough = ("y", "m") if with_modules else ("y",)
+    return tuple(name for name in needs if config.get(name, "n") not in enough)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The stage as a whole: every kernel of a run, and bench, from one request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.kernel.adopt import adopt
 from harness.kernel.artefacts import Bench, Kernel, Selftests
 from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, Say, build_kernel, ignore
-from harness.kernel.resolve import adopt, resolve
+from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.model import VariantSpec
 
@@ -51,15 +52,20 @@ def make_kernels(
     *,
     bench: bool = True,
     selftests: bool = False,
+    check: Callable[[Kernel], None] = lambda _: None,
 ) -> StageResult:
     """Make every kernel of ``request`` ready to boot; with ``bench`` that program, with
     ``selftests`` the base's BPF self-tests.
 
-    All names and images are checked before anything is built. Raises the errors of
-    ``resolve``, ``adopt``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
+    All names and images are checked before anything is built, and the user's own kernels with
+    ``check``, which raises for one that is of no use. Raises the errors of ``resolve``,
+    ``adopt``, ``check``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
     """
-    chosen = resolve(request.kernels, request.variants)
-    adopted = {c.name: adopt(c) for c in chosen if not isinstance(c, VariantSpec)}
+    packages, modules = request.cache / "packages", request.cache / "modules"
+    chosen = resolve(request.kernels, request.variants, packages, say)
+    adopted = {c.name: adopt(c, modules, say) for c in chosen if not isinstance(c, VariantSpec)}
+    for kernel in adopted.values():
+        check(kernel)
     kernels = tuple(
         build_kernel(_request(request, c), say, detail)
         if isinstance(c, VariantSpec)

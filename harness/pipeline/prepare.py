@@ -2,7 +2,7 @@
 """Everything that trials need and that is made once: kernels, image layers, plugin."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,16 @@ from harness.config import load
 from harness.image import build as image
 from harness.image.programs import build_program
 from harness.itlb import build as itlb
-from harness.kernel import Bench, Kernel, Selftests, StageRequest, StageResult, make_kernels
+from harness.kernel import (
+    Bench,
+    Kernel,
+    Selftests,
+    StageRequest,
+    StageResult,
+    make_kernels,
+    modules,
+    resolve,
+)
 from harness.model import WorkloadSpec
 from harness.paths import CONFIGS, cache_dir
 from harness.pipeline.frozen import Frozen
@@ -34,9 +43,15 @@ class Prepared:
 
 
 def kernels(
-    text: str | None, progress: Progress, *, bench: bool, selftests: bool = False
+    text: str | None,
+    progress: Progress,
+    *,
+    bench: bool,
+    selftests: bool = False,
+    check: Callable[[Kernel], None] = lambda _: None,
 ) -> StageResult:
-    """The kernels named in ``text`` (None: every variant), built if need be."""
+    """The kernels named in ``text`` (None: every variant), built if need be. ``check`` sees the
+    user's own before anything is built."""
     request = StageRequest(
         variants=load.variants(),
         configs=CONFIGS,
@@ -47,8 +62,17 @@ def kernels(
     )
     with progress.step("kernels"):
         return make_kernels(
-            request, progress.say, progress.detail, bench=bench, selftests=selftests
+            request, progress.say, progress.detail, bench=bench, selftests=selftests, check=check
         )
+
+
+def names(text: str | None, progress: Progress) -> tuple[str, ...]:
+    """Names of the kernels in ``text`` (None: every variant); nothing is built.
+
+    Raises UserError for what is no kernel.
+    """
+    packages = cache_dir() / "packages"
+    return tuple(k.name for k in resolve(text, load.variants(), packages, progress.say))
 
 
 def prepare(
@@ -57,14 +81,17 @@ def prepare(
     progress: Progress,
     *,
     model: bool,
+    check: Callable[[Kernel], None] = lambda _: None,
 ) -> Prepared:
-    """Make everything for the workloads of ``frozen`` on the kernels named.
+    """Make everything for the workloads of ``frozen`` on the kernels named (see ``kernels``).
 
     Raises what the stages raise; nothing is built twice.
     """
     programs = {name: _programs(*found) for name, found in frozen.workloads.items()}
     needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
-    stage = kernels(kernel_text, progress, bench="bench" in needed, selftests="selftests" in needed)
+    stage = kernels(
+        kernel_text, progress, bench="bench" in needed, selftests="selftests" in needed, check=check
+    )
     with progress.step("guest image"):
         layers = image.base_layers(progress.detail)
     plugin = None
@@ -104,10 +131,20 @@ def trial_layers(
         image.kernel_layer(
             work / "kernel.cpio",
             modules=kernel.modules,
+            module_files=_module_files(kernel, workload),
             headers=kernel.kheaders if wants_headers else None,
             files=files,
         ),
     ]
+
+
+def _module_files(kernel: Kernel, workload: WorkloadSpec) -> dict[str, tuple[str, ...]] | None:
+    """All modules of a variant, which are few; of a kernel of the user's own those that the
+    workload names: a distribution's would fill the guest's memory. By release."""
+    if kernel.modules is None or kernel.variant is not None:
+        return None
+    folders = sorted((kernel.modules / "lib/modules").iterdir())
+    return {f.name: modules.files_for(f, workload.modules) for f in folders if f.is_dir()}
 
 
 def everything(text: str | None, progress: Progress) -> tuple[Kernel, ...]:

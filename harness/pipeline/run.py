@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from harness.config import load, matrix
 from harness.counters import events, perf
 from harness.errors import UserError
 from harness.itlb import build as itlb
+from harness.kernel import Kernel
 from harness.model import (
     SCHEMA_VERSION,
     Counters,
@@ -31,10 +32,10 @@ from harness.model import (
     WorkloadSpec,
 )
 from harness.paths import PROJECT, RESULTS
-from harness.pipeline import pmu
+from harness.pipeline import fit, pmu
 from harness.pipeline.choose import Choice, choose, needs_probe
 from harness.pipeline.frozen import freeze
-from harness.pipeline.prepare import Prepared, prepare
+from harness.pipeline.prepare import Prepared, names, prepare
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
@@ -78,6 +79,7 @@ class RunRequest:
     params: dict[str, Scalar] = field(default_factory=dict)
     jobs: int | None = None
     trace: bool = False  # keep each trial's page trace
+    baseline: str | None = None  # kernel that ratios are taken against
     out: Path = RESULTS
     resume: str | None = None
 
@@ -156,7 +158,10 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
             frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
-        prepared = prepare(request.kernels, frozen, progress, model=model)
+        if request.baseline is not None:
+            _check_baseline(request.baseline, names(request.kernels, progress))
+        check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
+        prepared = prepare(request.kernels, frozen, progress, model=model, check=check)
         return _run(request, planned, prepared, progress)
 
 
@@ -209,6 +214,21 @@ def _same(saved: Manifest, now: Manifest) -> None:
             )
 
 
+def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
+    if asked not in kernels:
+        raise UserError(
+            f"--baseline {asked!r} is no kernel of this run", f"give one of: {', '.join(kernels)}"
+        )
+
+
+def baseline(asked: str | None, kernels: Iterable[Kernel]) -> str:
+    """Name of the kernel that ratios are taken against: ``asked``, else the variant that is
+    everybody's baseline, else the first."""
+    found = list(kernels)
+    usual = (k.name for k in found if k.variant is not None and k.variant.baseline)
+    return asked or next(usual, found[0].name)
+
+
 def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Manifest:
     """The provenance of a run, from what was made ready for it."""
     specs = [spec for spec, _ in planned.workloads]
@@ -216,8 +236,6 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         planned.suite, list(prepared.kernels), specs, planned.choice.counters, request.params
     )
     created = provenance.now()
-    baselines = [v.name for v in load.variants().values() if v.baseline]
-    names = list(prepared.kernels)
     return Manifest(
         schema=SCHEMA_VERSION,
         run=provenance.run_id(created, planned.suite.name, trials),
@@ -225,7 +243,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         suite=planned.suite.name,
         program_version=provenance.program_version(),
         program_commit=provenance.git_describe(PROJECT),
-        baseline=next((b for b in baselines if b in names), names[0]),
+        baseline=baseline(request.baseline, prepared.kernels.values()),
         kernels=tuple(kernel.identity for kernel in prepared.kernels.values()),
         trials=trials,
         image_sha256={

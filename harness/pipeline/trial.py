@@ -19,6 +19,7 @@ import msgspec
 
 from harness.counters import events
 from harness.counters import readings as counted
+from harness.counters.facts import calls
 from harness.errors import DataError, TrialError
 from harness.guest import console, protocol
 from harness.image import build as image
@@ -36,6 +37,7 @@ from harness.model import (
     TrialStatus,
     WorkloadSpec,
 )
+from harness.pipeline import fit
 from harness.pipeline.prepare import Prepared, trial_layers
 from harness.store import folder_errors
 from harness.store.provenance import iso, now
@@ -68,6 +70,11 @@ class TrialContext:
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
 
+def counts_by_model(spec: TrialSpec) -> bool:
+    """Whether the trial runs under the iTLB model."""
+    return spec.counters in (Counters.MODEL, Counters.BOTH)
+
+
 def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[str, ...]) -> bytes:
     """``trial.json``: all that the agent is told."""
     document = {
@@ -75,6 +82,8 @@ def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[s
         # asdict, since msgspec leaves out what a definition left at its default.
         "workload": asdict(workload),
         "perf_events": list(perf_events),
+        # Kernel functions to look up for the model; without it nobody would count them.
+        "calls": list(calls.SYMBOLS) if counts_by_model(spec) else [],
     }
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
@@ -85,6 +94,15 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     workload, folder = prepared.frozen.workloads[spec.workload]
     kernel = prepared.kernels[spec.variant]
     started, began = iso(now()), time.monotonic()
+    if reason := fit.unfit(kernel, workload, spec.pti):
+        return TrialRecord(
+            schema=SCHEMA_VERSION,
+            trial=spec.id,
+            spec=spec,
+            status=TrialStatus.FAILED,
+            failure=Failure(kind="kernel", message=reason),
+            started=started,
+        )
     with folder_errors(raw):
         raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
@@ -133,7 +151,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
 
 def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path) -> VmRequest:
     plugin = None
-    if spec.counters in (Counters.MODEL, Counters.BOTH):
+    if counts_by_model(spec):
         assert context.prepared.plugin is not None
         plugin = itlb.plugin_option(
             context.prepared.plugin.path,
@@ -238,7 +256,7 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         readings=(*found.readings, wall),
         windows=dict(found.windows),
         sites=found.sites,
-        notes=(*notes, *console.notes(text)),
+        notes=(*notes, *found.notes, *console.notes(text)),
         verdicts=verdicts,
     )
 

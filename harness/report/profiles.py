@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.catalogue import ORIGIN_TITLES
+from harness.analysis.catalogue import MEASURED, ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
 from harness.report import text
 
@@ -66,7 +66,7 @@ def _seeds(block: Block) -> tuple[int, ...]:
 
 
 def _lines(block: Block) -> Iterator[ProfileLine]:
-    window = block.windows[-1] if block.windows else ""
+    window = MEASURED if MEASURED in block.windows else "".join(block.windows[-1:])
     rows: dict[tuple[str, str], Row] = {
         (row.metric.name, row.label("origin")): row
         for row in block.rows

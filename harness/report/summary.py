@@ -73,11 +73,16 @@ def _findings(block: Block, build: str) -> Iterator[str]:
 
 def _facts(block: Block, build: str) -> Iterator[str]:
     """``4 kB pages covering BPF text 0 instead of 22``: medians over seeds."""
-    rows = {(r.metric.name, label): r for r in block.rows for label in r.labels}
+    rows: dict[tuple[str, tuple[str, str]], list[Row]] = {}
+    for row in block.rows:
+        for label in row.labels:
+            rows.setdefault((row.metric.name, label), []).append(row)
     for wanted in FACTS:
-        row = rows.get(wanted)
-        if row is None:
+        if wanted not in rows:
             continue
+        # Counted calls where a kernel does not count by itself; never one against the other.
+        known = [r for r in rows[wanted] if all(r.cells[b].values for b in (build, block.baseline))]
+        row = (known or rows[wanted])[0]
         ours, base = row.cells[build].summary, row.cells[block.baseline].summary
         if ours is None or base is None:
             yield f"{row.metric.title} unknown"

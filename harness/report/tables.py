@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
-from harness.analysis.catalogue import INSTANCE_MEANS, ORIGIN_TITLES
+from harness.analysis.catalogue import COUNTED_CALLS, INSTANCE_MEANS, ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.metric import Kind, Section
 from harness.analysis.stats import Verdict
@@ -123,6 +123,7 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
     left = others = 0
     rates = {_identity(row) for row in block.rows if row.per is not Per.TOTAL}
     edges: dict[str, set[str]] = {}
+    known = _known_to_kernels(block.rows)
     curves = _zero_curves(block.rows)
     for row in block.rows:
         edges.setdefault(row.metric.name, set()).add(row.label("at"))
@@ -130,6 +131,8 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
         if row.per is Per.TOTAL and _identity(row) in rates:
             continue
         if not _wanted(row, block, full, edges[row.metric.name]):
+            continue
+        if not full and _is_counted_calls(row) and _asked(row) in known:
             continue
         if series.key(row) in curves or (not row.label(series.CYCLE) and _all_zero(row)):
             zero.append(row)
@@ -139,6 +142,27 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
             others += row.metric.section is Section.OTHER
             shown.append(row)
     return shown, zero, left
+
+
+def _is_counted_calls(row: Row) -> bool:
+    return row.source is Source.MODEL and row.metric.name in COUNTED_CALLS
+
+
+def _asked(row: Row) -> tuple[object, ...]:
+    """What a row is about, whoever counted it."""
+    return (row.metric.name, row.labels, row.window, row.per)
+
+
+def _known_to_kernels(rows: Iterable[Row]) -> set[tuple[object, ...]]:
+    """What each kernel counts by itself: there is no need to show counted calls beside it."""
+    found: set[tuple[object, ...]] = set()
+    for row in rows:
+        if row.source is Source.KERNEL and not any(cell.unknown for cell in row.cells.values()):
+            asked = _asked(row)
+            found.add(asked)
+            if row.metric.name == "direct_map.splits_2m":
+                found.add(("direct_map.splits", *asked[1:]))
+    return found
 
 
 def _zero_curves(rows: Iterable[Row]) -> set[tuple[object, ...]]:
@@ -260,6 +284,8 @@ def _detail(row: Row) -> str:
     """The labels of a row in words; with the source where it is perf's."""
     origin = "origin" in dict(row.labels)  # then the heading names the source
     words = ["perf"] if row.source is Source.PERF and not origin else []
+    if _is_counted_calls(row):
+        words.append("counted calls")
     for key, value in series.without_cycle(row):
         known = {"origin": ORIGIN_TITLES, "at": _EDGES, "phase": _PHASES}.get(key)
         words.append(known.get(value, value) if known else f"{key} {value}")

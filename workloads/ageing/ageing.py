@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from agent import synthetic
+from agent import module_files, synthetic
 from agent.workload_api import CYCLES, Context, WorkloadFailed
 
 NOT_LOADED = ("test_", "tcrypt")  # modules that run tests when they are loaded
@@ -36,9 +36,8 @@ def available_mib(meminfo: str) -> int:
 
 def module_names() -> list[str]:
     """Modules of the running kernel, but those that test; none on a kernel without modules."""
-    folder = Path("/lib/modules") / os.uname().release
-    names = {path.stem.replace("-", "_") for path in folder.rglob("*.ko")}
-    return sorted(name for name in names if not name.startswith(NOT_LOADED))
+    names = module_files.names(module_files.folder())
+    return [name for name in names if not name.startswith(NOT_LOADED)]
 
 
 class Workload:

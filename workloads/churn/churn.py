@@ -32,7 +32,8 @@ def parse(text: str) -> dict[str, Any]:
 
 class Workload:
     def setup(self, ctx: Context) -> None:
-        for name, least in (("loads", 0), ("threads", 1), ("kept", 1), ("population", 0)):
+        least_values = {"loads": 0, "threads": 1, "kept": 1, "population": 0, "probe": 0}
+        for name, least in least_values.items():
             if ctx.params[name] < least:
                 raise WorkloadFailed(f"{name}={ctx.params[name]}: {least} or more")
         self._held: list[int] = []
@@ -47,6 +48,24 @@ class Workload:
         if ctx.params["loads"]:
             parse(ctx.run(churn_argv(ctx.params, ctx.seed + 1_000_000, WARM_LOADS)))
         time.sleep(ctx.params["settle_s"])
+        if ctx.params["loads"] and ctx.params["probe"]:
+            self._probe(ctx)
+
+    def _probe(self, ctx: Context) -> None:
+        """Load programs one after the other, then unload them all, each in a window of its own:
+        kernel instructions by their number are what a load and an unload take."""
+        held: list[int] = []
+        with ctx.window("probe-load"):
+            for number in range(ctx.params["probe"]):
+                try:
+                    held.append(synthetic.load(ctx.rng))
+                except OSError as error:
+                    raise WorkloadFailed(f"program {number} of the probe: {error}") from error
+        with ctx.window("probe-unload"):
+            for program in held:
+                os.close(program)
+            time.sleep(ctx.params["settle_s"])
+        ctx.emit("load.probe", len(held), "program")
 
     def measure(self, ctx: Context) -> None:
         if not ctx.params["loads"]:

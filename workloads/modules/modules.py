@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many modules loaded, in an order that the seed chooses; kept for the window; unloaded."""
 
-import os
 import subprocess
 import time
 from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 
+from agent import module_files
 from agent.workload_api import Context, WorkloadFailed
 
 LOADED = Path("/proc/modules")
-
-
-def folder() -> Path:
-    """Where the modules of the running kernel are."""
-    return Path("/lib/modules") / os.uname().release
 
 
 def chosen(names: list[str], exclude: str, count: int, rng: Random) -> list[str]:
@@ -39,10 +34,10 @@ def modprobe(*words: str) -> str:
 
 class Workload:
     def setup(self, ctx: Context) -> None:
-        found = [path.stem.replace("-", "_") for path in folder().rglob("*.ko")]
-        self._asked = chosen(found, ctx.params["exclude"], ctx.params["count"], ctx.rng)
+        there = module_files.names(module_files.folder())
+        self._asked = chosen(there, ctx.params["exclude"], ctx.params["count"], ctx.rng)
         if not self._asked:
-            raise WorkloadFailed(f"this kernel has no modules below {folder()}")
+            raise WorkloadFailed(f"this kernel has no modules below {module_files.folder()}")
         before = set(loaded(LOADED.read_text()))
         began = time.monotonic()
         for name in self._asked:

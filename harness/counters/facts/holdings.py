@@ -80,13 +80,14 @@ def _modules(files: Files, where: Layout, edge: str) -> list[Reading]:
     mapped: modules.Mapped | None = None
     if where.tables is not None:
         try:
-            mapped = modules.mapped(found, where.tables)
+            mapped = modules.mapped(found, where.tables, where.symbols or ())
+            why = Missing(modules.SHARED)
         except DataError as error:
             why = Missing(f"{MODULES}: {error}")
     for kind in modules.KINDS:
         for level in ("pte", "pmd"):
-            value: Value = why if mapped is None else mapped.pages[kind, level]
+            value: Value = why if mapped is None else mapped.pages.get((kind, level), why)
             out.append(reading(f"modules.{kind}.{PAGE_NAMES[level]}", value, "page", at))
-        value = why if mapped is None else mapped.would_do[kind]
+        value = why if mapped is None else mapped.would_do.get(kind, why)
         out.append(reading(f"modules.{kind}.large_would_do", value, "page", at))
     return out

@@ -7,14 +7,16 @@ from typing import TypeVar
 
 from harness.counters.facts import page_tables, text
 from harness.counters.facts.files import Files, Missing, Value, reading
+from harness.counters.facts.guest_tables import EdgeTables, from_dump
+from harness.counters.facts.snapshots import IMAGE, MODULES
 from harness.counters.facts.text_map import TextMap
 from harness.model import Reading
 
 T = TypeVar("T")
 
 PAGE_NAMES = {"pte": "pages_4k", "pmd": "pages_2m", "pud": "pages_1g"}
-IMAGE_SECTIONS = ("High Kernel Mapping",)
-MODULE_SECTIONS = ("Modules",)
+IMAGE_SECTIONS = (IMAGE,)
+MODULE_SECTIONS = (MODULES,)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,11 @@ class Layout:
     reasons: tuple[str, ...]
 
 
-def layout(files: Files, edge: str) -> Layout:
-    """Programs, symbols and page tables at ``edge``."""
+def layout(files: Files, edge: str, mapped: EdgeTables | None = None) -> Layout:
+    """Programs, symbols and page tables at ``edge``.
+
+    ``mapped`` are its page tables where the model read them; else the kernel's dump has them.
+    """
     reasons: list[str] = []
 
     def read(name: str, parse: Callable[[bytes], T]) -> T | None:
@@ -41,9 +46,11 @@ def layout(files: Files, edge: str) -> Layout:
 
     progs = read("bpf_progs.json", text.programs)
     symbols = read("kallsyms_text", lambda d: text.kallsyms(d.decode(errors="replace")))
-    tables = read("kernel_page_tables", lambda d: page_tables.parse(d.decode(errors="replace")))
+    mapped = mapped or from_dump(files, edge)
+    if mapped.tables is None:
+        reasons.append(mapped.reason)
     known = TextMap(progs, symbols) if progs is not None and symbols is not None else None
-    return Layout(known, progs, symbols, tables, tuple(reasons))
+    return Layout(known, progs, symbols, mapped.tables, tuple(reasons))
 
 
 def of_text(where: Layout, edge: str) -> list[Reading]:

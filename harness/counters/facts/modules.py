@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """/proc/modules with the page tables: how the memory of loaded modules is mapped."""
 
+import bisect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
+from harness.counters.facts.text import Symbol
 from harness.errors import DataError
 
 KINDS = ("text", "rodata", "data")
-LARGE = LEVEL_BYTES["pmd"]
+SMALL, LARGE = LEVEL_BYTES["pte"], LEVEL_BYTES["pmd"]
+SHARED = "text of several modules shares large pages (Linux 6.13 and later): sizes are not known"
 QUOTED = 60
 
 _LINE = re.compile(r"^(\S+) (\d+) (?:\d+|-) \S+ (Live|Loading|Unloading) 0x([0-9a-f]{16})(?: |$)")
@@ -27,7 +30,8 @@ class Module:
 @dataclass(frozen=True)
 class Mapped:
     """Entries that map the modules' memory, by kind (``KINDS``) and level (pte, pmd), and the
-    large pages that as many bytes would take if each kind stood together."""
+    large pages that as many bytes would take if each kind stood together; what cannot be known
+    is not there."""
 
     pages: dict[tuple[str, str], int]
     would_do: dict[str, int]
@@ -50,26 +54,78 @@ def parse(text: str) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def mapped(modules: Sequence[Module], tables: PageTables) -> Mapped:
-    """How the memory of ``modules`` is mapped.
+def mapped(modules: Sequence[Module], tables: PageTables, symbols: Sequence[Symbol] = ()) -> Mapped:
+    """How the memory of ``modules`` is mapped. ``symbols`` are those of kallsyms.
 
-    Raises DataError for a module whose memory is not one piece, as on kernels since
-    Linux 6.4: the file tells only where its text begins.
+    Until Linux 6.3 a module is one piece of small pages. Later it has one for each kind of
+    memory, of which /proc/modules tells the text's address and the sizes' sum: the others are
+    found by their symbols, and only if the sizes then add up. Text in large pages that
+    several modules share (Linux 6.13) has no size of its own: its pages are known, the rest is
+    not. Raises DataError for a module of which some piece is not found.
     """
-    seen: set[int] = set()
-    pages = {(kind, level): 0 for kind in KINDS for level in ("pte", "pmd")}
-    sizes = dict.fromkeys(KINDS, 0)
+    if all(_one_piece(module, tables) for module in modules):
+        return _counted([(module.start, module.start + module.size) for module in modules], tables)
+    owned: dict[str, list[int]] = {module.name: [module.start] for module in modules}
+    for symbol in symbols:
+        if symbol.owner in owned:
+            owned[symbol.owner].append(symbol.address)
+    taken: dict[int, str] = {}
+    spans: list[tuple[int, int]] = []
+    large: set[int] = set()
     for module in modules:
-        at, end = module.start, module.start + module.size
-        while at < end:
+        pieces: set[tuple[int, int]] = set()
+        shared = False
+        for address in owned[module.name]:
+            hit = tables.find(address)
+            if hit is not None and hit.level == "pmd":
+                shared = True
+                large.add(address - address % LARGE)
+            elif hit is not None:
+                pieces.add(_stretch(address, tables))
+        size = sum(end - start for start, end in pieces)
+        if not shared and size != module.size:
+            raise DataError(
+                f"module {module.name} is in pieces, of which symbols tell {size} bytes of "
+                f"{module.size} (Linux 6.4 and later; CONFIG_KALLSYMS_ALL tells more)"
+            )
+        for start, _ in pieces:
+            if taken.setdefault(start, module.name) != module.name:
+                raise DataError(f"modules {taken[start]} and {module.name} share {start:#x}")
+        spans += sorted(pieces)
+    found = _counted(spans, tables)
+    if not large:
+        return found
+    text = {("text", "pte"): found.pages["text", "pte"], ("text", "pmd"): len(large)}
+    return Mapped(text, {})
+
+
+def _one_piece(module: Module, tables: PageTables) -> bool:
+    """Whether it is all small pages, one after the other, that end with its data."""
+    hits = [tables.find(at) for at in range(module.start, module.start + module.size, SMALL)]
+    kinds = {hit.kind if hit is not None and hit.level == "pte" else "" for hit in hits}
+    return kinds <= set(KINDS) and "data" in kinds
+
+
+def _stretch(address: int, tables: PageTables) -> tuple[int, int]:
+    """What is mapped around ``address`` without a gap: areas have an unmapped page between."""
+    place = bisect.bisect_right(tables.starts, address) - 1
+    first = last = place
+    while first and tables.ranges[first - 1].end == tables.ranges[first].start:
+        first -= 1
+    while (
+        last + 1 < len(tables.ranges) and tables.ranges[last + 1].start == tables.ranges[last].end
+    ):
+        last += 1
+    return tables.ranges[first].start, tables.ranges[last].end
+
+
+def _counted(spans: Sequence[tuple[int, int]], tables: PageTables) -> Mapped:
+    """Small pages of ``spans`` by kind. Raises DataError for one that may not be there."""
+    pages = {(kind, level): 0 for kind in KINDS for level in ("pte", "pmd")}
+    for start, end in spans:
+        for at in range(start, end, SMALL):
             hit = tables.find(at)
-            if hit is None or hit.kind not in KINDS or hit.level == "pud":
-                raise DataError(f"module {module.name} is not mapped as one piece at {at:#x}")
-            page = at - at % hit.page_bytes
-            after = page + hit.page_bytes
-            sizes[hit.kind] += min(after, end) - at
-            if page not in seen:
-                seen.add(page)
-                pages[hit.kind, hit.level] += 1
-            at = after
-    return Mapped(pages, {kind: -(-size // LARGE) for kind, size in sizes.items()})
+            if hit is None or hit.kind not in KINDS or hit.level != "pte":
+                raise DataError(f"a module's memory is not mapped by small pages at {at:#x}")
+            pages[hit.kind, hit.level] += 1
+    return Mapped(pages, {kind: -(-pages[kind, "pte"] * SMALL // LARGE) for kind in KINDS})

@@ -4,7 +4,7 @@
 import bisect
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.errors import DataError
 
@@ -59,6 +59,8 @@ class PageTables:
 
     ranges: Sequence[Range]
     starts: Sequence[int]
+    sections: Sequence[tuple[int, str]] = ()  # where each begins, as the kernel's dump names it
+    cut: frozenset[str] = field(default_factory=frozenset)  # sections of which lines are left out
 
     def find(self, address: int) -> Range | None:
         """The range that maps ``address``, or None."""
@@ -106,31 +108,37 @@ def parse(text: str) -> PageTables:
     its last heading: one that was cut short, or of another architecture.
     """
     section = ""
-    sections = set()
+    headings = set()
+    begun: list[tuple[int, str]] = []
+    cut = set()
     found: list[Range] = []
     for number, line in enumerate(text.splitlines(), 1):
         heading = _SECTION.match(line)
         if heading:
             section = heading[1]
-            sections.add(section)
-        elif not _SKIPPED.match(line):
-            mapped = _range(number, line, section)
+            headings.add(section)
+        elif _SKIPPED.match(line):
+            cut.add(section)
+        else:
+            match = _RANGE.match(line.rstrip())
+            if not match:
+                raise DataError(f"line {number} is no page-table range: {line[:QUOTED]!r}")
+            if not begun or begun[-1][1] != section:
+                begun.append((int(match[1], 16), section))
+            mapped = _range(number, match, section)
             if mapped is not None:
                 found.append(mapped)
     if not found:
         raise DataError("no mapped range in it")
-    if LAST_SECTION not in sections:
+    if LAST_SECTION not in headings:
         raise DataError(f"it has no section {LAST_SECTION!r}: cut short, or not of x86-64")
     found.sort(key=lambda r: r.start)
-    return PageTables(found, [r.start for r in found])
+    return PageTables(found, [r.start for r in found], tuple(begun), frozenset(cut))
 
 
-def _range(number: int, line: str, section: str) -> Range | None:
+def _range(number: int, match: re.Match[str], section: str) -> Range | None:
     """The range of a line; None for one that maps nothing."""
-    match = _RANGE.match(line.rstrip())
-    if not match:
-        raise DataError(f"line {number} is no page-table range: {line[:QUOTED]!r}")
-    flags = match[3].split()
+    line, flags = match[0], match[3].split()
     if not flags or section == "User Space":
         return None
     level, start, end = match[4], int(match[1], 16), int(match[2], 16)

@@ -57,7 +57,8 @@ EXECMEM_UNITS = {
 TLB_FLUSH = "tracing/tlb_flush"
 
 
-def _difference(key: str, before: Value, after: Value) -> Value:
+def difference(key: str, before: Value, after: Value) -> Value:
+    """What a counter grew by; unknown where either is, and where it fell."""
     if isinstance(before, Missing):
         return before
     if isinstance(after, Missing):
@@ -70,7 +71,7 @@ def _difference(key: str, before: Value, after: Value) -> Value:
 def _by_phase(files: Files, name: str, file: str, key: str) -> list[Reading]:
     at = {edge: files.number(edge, file, key) for edge in EDGES}
     return [
-        reading(name, _difference(key, at[first], at[last]), "event", {"phase": phase})
+        reading(name, difference(key, at[first], at[last]), "event", {"phase": phase})
         for phase, (first, last) in PHASES.items()
     ]
 

@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import edges, requirements
+from . import edges, kernel_symbols, requirements
 from .frames import Channel
 from .marker import Marker
 from .workload_api import Context, Workload, WorkloadFailed
@@ -44,6 +44,24 @@ def run_first() -> None:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
 
 
+def watch_functions(channel: Channel, marker: Marker, watch: str, calls: list[str]) -> None:
+    """Let the model count the executions of the workload's operation and of ``calls``."""
+    names = [*([watch] if watch else []), *calls]
+    if not names:
+        return
+    addresses, reasons = kernel_symbols.functions(names)
+    if watch:
+        one = {"symbol": watch, "address": addresses[watch], "reason": reasons.get(watch, "")}
+        channel.record("watch", one)
+    if calls:
+        channel.record("calls", {name: addresses[name] for name in calls})
+        channel.record("calls_unknown", {n: r for n, r in reasons.items() if n in calls})
+    # Two names of one address are one watch.
+    for address in dict.fromkeys(a for a in addresses.values() if a is not None):
+        marker.watch(address)
+    marker.arm()
+
+
 def trial(channel: Channel) -> None:
     """Run the trial that ``trial.json`` describes."""
     run_first()
@@ -60,23 +78,18 @@ def trial(channel: Channel) -> None:
     )
     requirements.check_kernel(document["spec"]["pti"])
     workload_spec = document["workload"]
-    watch = workload_spec["watch"]
-    if watch:
-        address = edges.symbol_address(watch)
-        channel.record("watch", {"symbol": watch, "address": address})
-        if address is not None:
-            marker.watch(address)
+    watch_functions(channel, marker, workload_spec["watch"], document.get("calls", []))
     ctx = Context(channel, document, FOLDER, marker)
     workload = load_workload(FOLDER, workload_spec["module"])
     traces = workload_spec.get("traces", [])
     edges.start(traces)
-    edges.sample(channel, "baseline", traces)
+    edges.sample(channel, marker, "baseline", traces)
     try:
         ctx.progress("setting up")
         workload.setup(ctx)
         ctx.progress("warming up")
         workload.warm(ctx)
-        edges.sample(channel, "open", traces)
+        edges.sample(channel, marker, "open", traces)
         ctx.progress("measuring")
         began = time.monotonic_ns()
         marker.open(WINDOW)
@@ -84,12 +97,12 @@ def trial(channel: Channel) -> None:
         marker.close(WINDOW)
         ended = time.monotonic_ns()
         channel.record("windows", {str(WINDOW): {"label": "measured", "ns": ended - began}})
-        edges.sample(channel, "close", traces)
+        edges.sample(channel, marker, "close", traces)
         ctx.progress("tearing down")
         workload.teardown(ctx)
     finally:
         ctx.stop_children()
-    edges.sample(channel, "end", traces)
+    edges.sample(channel, marker, "end", traces)
 
 
 def main() -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from . import bpf
 from .frames import Channel
+from .marker import Marker
 
+EDGES = ("baseline", "open", "close", "end")
+
+COUNTERS = {"proc/vmstat": "/proc/vmstat", "proc/interrupts": "/proc/interrupts"}
+"""Read right at a snapshot: they count what the model counts as calls."""
 FILES = {
-    "proc/vmstat": "/proc/vmstat",
     "proc/meminfo": "/proc/meminfo",
-    "proc/interrupts": "/proc/interrupts",
     "proc/slabinfo": "/proc/slabinfo",
     "proc/vmallocinfo": "/proc/vmallocinfo",
     "proc/modules": "/proc/modules",
@@ -50,11 +53,25 @@ def start(traces: list[str]) -> None:
             (EVENTS / event / "trigger").write_text(trigger)
 
 
-def sample(channel: Channel, edge: str, traces: Sequence[str] = ()) -> None:
-    """Send every source as ``<edge>/<source>``; one that cannot be read as ``absent``."""
+def sample(channel: Channel, marker: Marker, edge: str, traces: Sequence[str] = ()) -> None:
+    """Send every source as ``<edge>/<source>``; one that cannot be read as ``absent``.
+
+    The model takes a snapshot of the page tables before the kernel's own dump of them is
+    read, and one after it where there is such a dump: equal ones say that nothing changed
+    meanwhile. Nothing is sent before the last of them.
+    """
+    number = 10 * EDGES.index(edge) + 1
+    marker.snapshot(number)
+    tables = _read(PAGE_TABLES[1])
+    counters = {name: _read(path) for name, path in COUNTERS.items()}
+    if isinstance(tables, bytes):
+        marker.snapshot(number + 1)
+    _send_read(channel, f"{edge}/{PAGE_TABLES[0]}", tables)
+    for name, data in counters.items():
+        _send_read(channel, f"{edge}/{name}", data)
     for trace in traces:
         _send_file(channel, f"{edge}/tracing/{trace}", str(EVENTS / TRACES[trace][0] / "hist"))
-    for name, path in (*FILES.items(), PAGE_TABLES):
+    for name, path in FILES.items():
         _send_file(channel, f"{edge}/{name}", path)
     _send(channel, f"{edge}/kallsyms_text", text_symbols)
     _send(channel, f"{edge}/bpf_progs.json", lambda: json.dumps(bpf.programs()).encode())
@@ -66,21 +83,31 @@ def sample_cycle(channel: Channel, number: int) -> None:
         _send_file(channel, f"cycle-{number}/{name}", path)
 
 
-def _send_file(channel: Channel, name: str, path: str) -> None:
-    def read() -> bytes:
+def _read(path: str) -> bytes | OSError:
+    try:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read()
+    except OSError as error:
+        return error
 
-    _send(channel, name, read)
+
+def _send_file(channel: Channel, name: str, path: str) -> None:
+    _send_read(channel, name, _read(path))
 
 
 def _send(channel: Channel, name: str, read: Callable[[], bytes]) -> None:
     try:
-        data = read()
+        data: bytes | OSError = read()
     except OSError as error:
-        channel.text("absent", name, f"{error.filename or name}: {error.strerror}")
-        return
-    channel.send("file", name, data)
+        data = error
+    _send_read(channel, name, data)
+
+
+def _send_read(channel: Channel, name: str, data: bytes | OSError) -> None:
+    if isinstance(data, OSError):
+        channel.text("absent", name, f"{data.filename or name}: {data.strerror}")
+    else:
+        channel.send("file", name, data)
 
 
 def text_symbols(path: str = "/proc/kallsyms") -> bytes:
@@ -91,14 +118,3 @@ def text_symbols(path: str = "/proc/kallsyms") -> bytes:
             if b"[" in line or line.split(None, 3)[2].decode() in IMAGE_SYMBOLS:
                 kept.append(line)
     return b"".join(kept)
-
-
-def symbol_address(name: str, path: str = "/proc/kallsyms") -> int | None:
-    """Address of the kernel symbol ``name``; None when there is none or it is hidden."""
-    wanted = name.encode()
-    with open(path, "rb") as file:  # noqa: PTH123
-        for line in file:
-            fields = line.split()
-            if fields[2] == wanted:
-                return int(fields[0], 16) or None
-    return None

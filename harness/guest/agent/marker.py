@@ -11,7 +11,7 @@ import mmap
 TAG = bytes.fromhex("0f1f8031424d45") + bytes.fromhex("0f1f804b52414d")
 RETURN = b"\xc3"
 
-OPEN, CLOSE, WATCH = 1, 2, 3
+OPEN, CLOSE, WATCH, SNAPSHOT, ARM = 1, 2, 3, 4, 5
 
 
 class Marker:
@@ -37,3 +37,14 @@ class Marker:
     def watch(self, address: int) -> None:
         """Count executions of the kernel instruction at ``address``."""
         self._call(WATCH, address, 0)
+
+    def snapshot(self, number: int) -> None:
+        """Keep the watches' counts and the kernel's page tables as they are now.
+
+        ``number`` is 1 to 255 and names the snapshot in the report; each is taken once.
+        """
+        self._call(SNAPSHOT, number, 0)
+
+    def arm(self) -> None:
+        """From here on every watch is exact, also of code that has run before."""
+        self._call(ARM, 0, 0)

@@ -7,7 +7,7 @@
 #define PAGE_MASK (~0xfffull)
 #define KERNEL_HALF (1ull << 63)
 
-enum { COMMAND_OPEN = 1, COMMAND_CLOSE, COMMAND_WATCH };
+enum { COMMAND_OPEN = 1, COMMAND_CLOSE, COMMAND_WATCH, COMMAND_SNAPSHOT, COMMAND_ARM };
 
 static void drop_page(unsigned int index)
 {
@@ -135,7 +135,43 @@ void feed_invlpg(unsigned int index, uint64_t address)
 	drop_page(index);
 }
 
-void feed_marker(uint64_t command, uint64_t argument)
+static void marker_error(void)
+{
+	if (plugin.trace)
+		trace_marker_error(plugin.trace);
+	plugin.machine.marker_errors++;
+}
+
+static void take_snapshot(unsigned int index, uint64_t id)
+{
+	struct machine *m = &plugin.machine;
+	struct score scores[MAX_VCPUS];
+	struct snapshot *s;
+	bool ok;
+
+	scores_now(scores);
+	s = machine_snapshot(m, id, scores, &ok);
+	if (!s) {
+		if (ok)
+			abort();	/* out of memory */
+		if (plugin.trace)
+			trace_marker_error(plugin.trace);
+		return;
+	}
+	page_tables(&plugin.vcpus[index], s);
+	if (plugin.trace)
+		trace_snapshot(plugin.trace, s, m, scores);
+	machine_keep(m, s);
+}
+
+void feed_armed(void)
+{
+	if (plugin.trace)
+		trace_arm(plugin.trace);
+	machine_arm(&plugin.machine);
+}
+
+void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
 {
 	struct machine *m = &plugin.machine;
 	struct score scores[MAX_VCPUS];
@@ -146,7 +182,7 @@ void feed_marker(uint64_t command, uint64_t argument)
 		scores_now(scores);
 		if (plugin.trace)
 			trace_window(plugin.trace, command == COMMAND_OPEN ? MARK_OPEN : MARK_CLOSE,
-				     argument, scores);
+				     argument, m, scores);
 		(command == COMMAND_OPEN ? machine_open : machine_close)(m, argument, scores);
 		break;
 	case COMMAND_WATCH:
@@ -154,10 +190,15 @@ void feed_marker(uint64_t command, uint64_t argument)
 			trace_watch(plugin.trace, argument);
 		machine_watch(m, argument);
 		break;
+	case COMMAND_SNAPSHOT:
+		take_snapshot(index, argument);
+		break;
+	case COMMAND_ARM:
+		if (m->armed != m->watches)
+			translate_anew();
+		break;
 	default:
-		if (plugin.trace)
-			trace_marker_error(plugin.trace);
-		m->marker_errors++;
+		marker_error();
 	}
 }
 
@@ -168,7 +209,7 @@ bool feed_end(void)
 
 	scores_now(scores);
 	if (plugin.trace)
-		ok = trace_end(plugin.trace, scores, plugin.machine.register_errors);
+		ok = trace_end(plugin.trace, &plugin.machine, scores);
 	plugin.trace = NULL;
 	/* A report beside a trace that failed would pass for a recorded trial. */
 	return ok && report_write(&plugin.machine, scores, plugin.paths.out);

@@ -57,6 +57,8 @@ void machine_free(struct machine *m)
 		for (w = 0; w < MAX_WINDOWS; w++)
 			sites_free(&m->cores[i].sites[w]);
 	}
+	for (i = 0; i < m->snapshot_count; i++)
+		snapshot_free(m->snapshots[i]);
 }
 
 void machine_translation(const struct machine *m, uint64_t vaddr, struct translation *t)
@@ -161,17 +163,68 @@ void machine_invlpg(struct machine *m, unsigned int index, uint64_t address)
 	drop_pages(core);
 }
 
+/* Where the place of @address stands, or is to stand. */
+static unsigned int watch_slot(const struct machine *m, uint64_t address)
+{
+	unsigned int i = (address * 0x9e3779b97f4a7c15ull >> 32) % WATCH_SLOTS;
+
+	while (m->watch_slots[i] && m->watch[m->watch_slots[i] - 1] != address)
+		i = (i + 1) % WATCH_SLOTS;
+	return i;
+}
+
+int machine_watched(const struct machine *m, uint64_t address)
+{
+	return m->watch_slots[watch_slot(m, address)] - 1;
+}
+
 void machine_watch(struct machine *m, uint64_t address)
 {
-	unsigned int i;
+	unsigned int slot = watch_slot(m, address);
 
-	for (i = 0; i < m->watches; i++)
-		if (m->watch[i] == address)
-			return;
-	if (m->watches == MAX_WATCH)
+	if (m->watch_slots[slot])
+		return;
+	if (m->watches == MAX_WATCH) {
 		m->marker_errors++;
-	else
-		m->watch[m->watches++] = address;
+		return;
+	}
+	m->watch[m->watches++] = address;
+	m->watch_slots[slot] = m->watches;
+}
+
+void machine_arm(struct machine *m)
+{
+	m->armed = m->watches;
+}
+
+struct snapshot *machine_snapshot(struct machine *m, uint64_t id, const struct score *scores,
+				  bool *ok)
+{
+	struct snapshot *s;
+	unsigned int i, w;
+
+	*ok = id && id <= MAX_SNAPSHOT;
+	for (i = 0; i < m->snapshot_count; i++)
+		if (m->snapshots[i]->id == id)
+			*ok = false;
+	if (!*ok) {
+		m->marker_errors++;
+		return NULL;
+	}
+	s = snapshot_new(id, m->watches);
+	if (!s)
+		return NULL;
+	s->exact = m->armed == m->watches;
+	for (w = 0; w < m->watches; w++)
+		for (i = 0; i < MAX_VCPUS; i++)
+			if (m->cores[i].present)
+				s->watch[w] += scores[i].watch[w];
+	return s;
+}
+
+void machine_keep(struct machine *m, struct snapshot *s)
+{
+	m->snapshots[m->snapshot_count++] = s;
 }
 
 void tally_now(const struct core *core, const struct score *score, struct tally *out)
@@ -205,6 +258,7 @@ void machine_open(struct machine *m, uint64_t id, const struct score *scores)
 		if (m->cores[i].present)
 			tally_now(&m->cores[i], &scores[i], &m->cores[i].opened);
 	m->seen[id] = true;
+	m->window_armed[id] = m->armed;
 	m->window = id;
 }
 

@@ -10,11 +10,13 @@
 #include "hierarchy.h"
 #include "profile.h"
 #include "sites.h"
+#include "snapshot.h"
 
 /* QEMU sizes a scoreboard for 16 vCPUs from the start; more would move it. */
 #define MAX_VCPUS 16
 #define MAX_WINDOWS 32		/* window 0 is the whole run */
-#define MAX_WATCH 8
+#define MAX_WATCH 128
+#define WATCH_SLOTS 512		/* a power of two, well above MAX_WATCH */
 #define MAX_WAY_NAME 64
 #define NO_PAGE UINT64_MAX	/* no page: not aligned, so never equal to one */
 
@@ -77,9 +79,14 @@ struct machine {
 	struct origin origin;
 	struct core cores[MAX_VCPUS];
 	uint64_t watch[MAX_WATCH];
+	uint8_t watch_slots[WATCH_SLOTS];	/* hash table of places in watch, from 1; 0: free */
 	unsigned int watches;
+	unsigned int armed;	/* the first so many watches count every execution */
 	unsigned int window;	/* the one that is open, 0: none */
+	unsigned int window_armed[MAX_WINDOWS];	/* armed when it was opened */
 	bool seen[MAX_WINDOWS];
+	struct snapshot *snapshots[MAX_SNAPSHOT];	/* in the order they were taken */
+	unsigned int snapshot_count;
 	unsigned int marker_errors;	/* opened twice, closed unopened, out of range */
 	unsigned int register_errors;	/* the two ways to read one did not agree */
 };
@@ -120,6 +127,17 @@ void machine_open(struct machine *m, uint64_t window, const struct score *scores
 void machine_close(struct machine *m, uint64_t window, const struct score *scores);
 /* Counts executions of the instruction at @address; each once. */
 void machine_watch(struct machine *m, uint64_t address);
+int machine_watched(const struct machine *m, uint64_t address);	/* its place, -1: it is not */
+/* From here on every watch so far counts each execution, also in code that has run before. */
+void machine_arm(struct machine *m);
+
+/*
+ * An empty snapshot with the counts of now; NULL when memory is short, or with *ok false when
+ * @id is none or was taken, which is a marker error. It is the machine's once it is kept.
+ */
+struct snapshot *machine_snapshot(struct machine *m, uint64_t id, const struct score *scores,
+				  bool *ok);
+void machine_keep(struct machine *m, struct snapshot *s);
 
 /* What a CPU has counted so far. */
 void tally_now(const struct core *core, const struct score *score, struct tally *out);

@@ -12,6 +12,13 @@
 #define PTE_GLOBAL (1ull << 8)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
+/* Whether the 64-bit kind of paging is on, and how it is now. */
+static bool paging_of(struct vcpu *vcpu, struct paging *now)
+{
+	read_paging(vcpu - plugin.vcpus, now);
+	return (now->cr0 & CR0_PG) && (now->cr4 & CR4_PAE) && (now->efer & EFER_LMA);
+}
+
 bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 {
 	struct vcpu *vcpu = context;
@@ -19,9 +26,8 @@ bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 	uint64_t table, entry = 0;
 	int level;
 
-	read_paging(vcpu - plugin.vcpus, &now);
-	if (!(now.cr0 & CR0_PG) || !(now.cr4 & CR4_PAE) || !(now.efer & EFER_LMA))
-		return false;	/* no paging yet, or not the 64-bit kind */
+	if (!paging_of(vcpu, &now))
+		return false;
 	table = now.cr3 & PTE_ADDRESS;
 	for (level = now.cr4 & CR4_LA57 ? 5 : 4; level; level--) {
 		unsigned int shift = 12 + 9 * (level - 1);
@@ -36,4 +42,23 @@ bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 	found->size = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
 	found->global = (now.cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
 	return true;
+}
+
+static bool read64(void *context, uint64_t physical, uint64_t *value)
+{
+	return physical_read64(context, physical, value);
+}
+
+void page_tables(struct vcpu *vcpu, struct snapshot *s)
+{
+	struct paging now;
+	struct tables tables = { .read = read64, .context = vcpu, .bound = SNAPSHOT_BOUND };
+
+	if (!paging_of(vcpu, &now)) {
+		snapshot_refuse(s, "the guest has no 64-bit paging on");
+		return;
+	}
+	tables.cr3 = now.cr3;
+	tables.five_levels = now.cr4 & CR4_LA57;
+	snapshot_walk(s, &tables);
 }

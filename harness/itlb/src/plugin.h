@@ -31,6 +31,7 @@ struct vcpu {
 };
 
 struct plugin {
+	qemu_plugin_id_t id;
 	struct paths paths;
 	struct machine machine;
 	struct trace *trace;	/* being recorded; NULL: none */
@@ -63,6 +64,10 @@ void read_paging(unsigned int vcpu, struct paging *now);
 
 /* pagewalk.c */
 bool page_walk(void *vcpu, uint64_t vaddr, struct translation *found);
+void page_tables(struct vcpu *vcpu, struct snapshot *s);	/* as they are now, into @s */
+
+/* plugin.c: throws all blocks away; feed_armed() is called before the next one is executed. */
+void translate_anew(void);
 
 /* translate.c */
 void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
@@ -77,7 +82,8 @@ void feed_data(unsigned int vcpu, uint64_t address, bool store);
 void feed_cr3(unsigned int vcpu, uint64_t value);
 void feed_flush(unsigned int vcpu, enum flush_kind kind);
 void feed_invlpg(unsigned int vcpu, uint64_t address);
-void feed_marker(uint64_t command, uint64_t argument);
+void feed_marker(unsigned int vcpu, uint64_t command, uint64_t argument);
+void feed_armed(void);	/* all blocks from here on were translated with all watches */
 bool feed_end(void);	/* writes the report and ends the trace */
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "machine.h"
 
-#define SCHEMA 1
+#define SCHEMA 2
 
 static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const flush_names[FLUSH_KINDS] = {
@@ -184,8 +184,8 @@ static bool write_window(FILE *f, struct machine *m, const struct score *scores,
 
 		for (v = 0; v < MAX_VCPUS; v++)
 			count += m->cores[v].windows[window].score.watch[w];
-		fprintf(f, "%s{\"address\": \"0x%" PRIx64 "\", \"count\": %" PRIu64 "}",
-			w ? ", " : "", m->watch[w], count);
+		fprintf(f, "%s{\"address\": \"0x%" PRIx64 "\", \"count\": %" PRIu64 ", \"exact\": %s}",
+			w ? ", " : "", m->watch[w], count, boolean(w < m->window_armed[window]));
 	}
 	if (m->data_followed)
 		write_data(f, m, window);
@@ -195,6 +195,21 @@ static bool write_window(FILE *f, struct machine *m, const struct score *scores,
 	if (sites.stlb_hits != totals.stlb_hits || sites.walks != totals.walks)
 		checks->sites_add_up = false;
 	return true;
+}
+
+static void write_snapshots(FILE *f, const struct machine *m)
+{
+	unsigned int i;
+
+	fputs("\"watched\": [", f);
+	for (i = 0; i < m->watches; i++)
+		fprintf(f, "%s\"0x%" PRIx64 "\"", i ? ", " : "", m->watch[i]);
+	fprintf(f, "],\n\"armed\": %s,\n\"snapshots\": [", boolean(m->armed == m->watches));
+	for (i = 0; i < m->snapshot_count; i++) {
+		fputs(i ? ",\n" : "\n", f);
+		snapshot_write_json(f, m->snapshots[i]);
+	}
+	fputs("],\n", f);
 }
 
 static bool write_report(FILE *f, struct machine *m, const struct score *scores)
@@ -210,7 +225,9 @@ static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 		if ((!window || (m->seen[window] && window != m->window)) &&
 		    !write_window(f, m, scores, window, &checks))
 			return false;
-	fputs("],\n\"unclosed\": [", f);
+	fputs("],\n", f);
+	write_snapshots(f, m);
+	fputs("\"unclosed\": [", f);
 	if (m->window)
 		fprintf(f, "%u", m->window);
 	fprintf(f, "],\n\"self_checks\": [\n"

@@ -43,13 +43,15 @@ enum mark {
 	MARK_CORE,		/* a vCPU is there */
 	MARK_OPEN, MARK_CLOSE,	/* window and the scores of all vCPUs */
 	MARK_WATCH,
+	MARK_ARM,
+	MARK_SNAPSHOT,		/* what it has, and the scores */
 	MARK_MARKER_ERROR,
 	MARK_END,
 	MARKS			/* events are numbered from here */
 };
 
 #define TRACE_MAGIC "EMBTRACE"
-#define TRACE_VERSION 1u
+#define TRACE_VERSION 2u
 #define TRACE_MAX_RUN 65535u
 #define TRACE_MAX_EVENTS (1u << 24)
 #define TRACE_CONTEXTS (1u << 16)
@@ -77,10 +79,14 @@ static inline void guess_seen(struct guess *g, uint32_t event)
 struct trace *trace_begin(const char *path, const struct origin *origin);
 void trace_event(struct trace *t, unsigned int vcpu, const struct event *event);
 void trace_core(struct trace *t, unsigned int vcpu);
-void trace_window(struct trace *t, enum mark mark, uint64_t window, const struct score *scores);
+void trace_window(struct trace *t, enum mark mark, uint64_t window, const struct machine *m,
+		  const struct score *scores);
 void trace_watch(struct trace *t, uint64_t address);
+void trace_arm(struct trace *t);
+void trace_snapshot(struct trace *t, const struct snapshot *s, const struct machine *m,
+		    const struct score *scores);
 void trace_marker_error(struct trace *t);
-bool trace_end(struct trace *t, const struct score *scores, unsigned int register_errors);
+bool trace_end(struct trace *t, const struct machine *m, const struct score *scores);
 
 /*
  * trace_read.c: feeds the machine (its profile and policy are set) with a whole trace and

@@ -79,6 +79,29 @@ static bool get_number(struct reader *r, uint64_t *value)
 	return true;
 }
 
+/* Text that a report can have in a string. */
+static bool get_text(struct reader *r, char *text, size_t size, const char *where)
+{
+	uint64_t length;
+	unsigned int i;
+
+	if (!get_number(r, &length))
+		return false;
+	if (length >= size)
+		return refuse(r, "the trace is damaged: %s", where);
+	for (i = 0; i < length; i++) {
+		uint8_t byte;
+
+		if (!get_byte(r, &byte))
+			return false;
+		if (byte < ' ' || byte > '~' || byte == '"' || byte == '\\')
+			return refuse(r, "the trace is damaged: %s", where);
+		text[i] = byte;
+	}
+	text[length] = 0;
+	return true;
+}
+
 static bool get_vcpu(struct reader *r, uint64_t value, bool present)
 {
 	if (value >= MAX_VCPUS || r->m->cores[value].present != present)
@@ -90,7 +113,7 @@ static bool get_header(struct reader *r)
 {
 	char magic[sizeof(TRACE_MAGIC) - 1];
 	struct origin *o = &r->m->origin;
-	uint64_t version, api, length;
+	uint64_t version, api;
 	uint8_t flags;
 	unsigned int i;
 
@@ -104,23 +127,16 @@ static bool get_header(struct reader *r)
 	if (version != TRACE_VERSION)
 		return refuse(r, "the trace has version %llu; this program reads version %u",
 			      (unsigned long long)version, TRACE_VERSION);
-	if (!get_byte(r, &flags) || !get_number(r, &api) || !get_number(r, &length))
+	if (!get_byte(r, &flags) || !get_number(r, &api))
 		return false;
-	if (flags > 3 || api > INT32_MAX || length >= sizeof(o->physical_reads))
+	if (flags > 3 || api > INT32_MAX)
 		return refuse(r, "the trace is damaged: its header");
 	memset(o, 0, sizeof(*o));
 	o->isolation = flags & 1;
 	o->data_side = flags & 2;
 	o->api = api;
-	for (i = 0; i < length; i++) {
-		uint8_t byte;
-
-		if (!get_byte(r, &byte))
-			return false;
-		if (byte < ' ' || byte > '~' || byte == '"' || byte == '\\')
-			return refuse(r, "the trace is damaged: its header");
-		o->physical_reads[i] = byte;
-	}
+	if (!get_text(r, o->physical_reads, sizeof(o->physical_reads), "its header"))
+		return false;
 	if (r->m->data_followed && !o->data_side)
 		return refuse(r, "the trace has no loads and stores: record it with data=on");
 	return true;
@@ -214,10 +230,12 @@ static bool get_scores(struct reader *r, struct score *scores)
 	unsigned int v, w;
 
 	for (v = 0; v < MAX_VCPUS; v++) {
+		if (!r->m->cores[v].present)
+			continue;
 		if (!get_number(r, &scores[v].insns_kernel) ||
 		    !get_number(r, &scores[v].insns_user))
 			return false;
-		for (w = 0; w < MAX_WATCH; w++)
+		for (w = 0; w < r->m->watches; w++)
 			if (!get_number(r, &scores[v].watch[w]))
 				return false;
 	}
@@ -247,6 +265,56 @@ static bool get_end(struct reader *r, struct score *scores)
 	return true;
 }
 
+static bool get_run(struct reader *r, struct snapshot *s, uint64_t *end)
+{
+	uint64_t distance, pages;
+	struct run run;
+	uint8_t head;
+
+	if (!get_byte(r, &head) || !get_number(r, &distance) || !get_number(r, &pages))
+		return false;
+	if (head >> 4 >= PAGE_SIZES || !pages)
+		return refuse(r, "the trace is damaged: a run of pages");
+	run = (struct run){ *end + distance, pages, head >> 4, head % RUN_FLAGS };
+	*end = run.start + (pages << page_shift(run.size));
+	return snapshot_add(s, &run) || refuse(r, "out of memory");
+}
+
+static bool get_tables(struct reader *r, struct snapshot *s)
+{
+	uint64_t count, end = 0;
+	uint8_t flags;
+
+	if (!get_byte(r, &flags) || !get_number(r, &s->direct_map))
+		return false;
+	if (flags > 7)
+		return refuse(r, "the trace is damaged: a snapshot");
+	s->complete = flags & 1;
+	s->isolated = flags & 2;
+	s->has_direct_map = flags & 4;
+	if (!get_text(r, s->reason, sizeof(s->reason), "a snapshot") || !get_number(r, &count))
+		return false;
+	for (; count; count--)
+		if (!get_run(r, s, &end))
+			return false;
+	return true;
+}
+
+static bool get_snapshot(struct reader *r, struct score *scores)
+{
+	struct snapshot *s;
+	uint64_t id;
+	bool ok;
+
+	if (!get_number(r, &id) || !get_scores(r, scores))
+		return false;
+	s = machine_snapshot(r->m, id, scores, &ok);
+	if (!s)
+		return refuse(r, ok ? "out of memory" : "the trace is damaged: a snapshot");
+	machine_keep(r->m, s);
+	return get_tables(r, s);
+}
+
 static bool get_mark(struct reader *r, uint64_t mark, struct score *scores)
 {
 	uint64_t value;
@@ -269,6 +337,11 @@ static bool get_mark(struct reader *r, uint64_t mark, struct score *scores)
 			return false;
 		machine_watch(r->m, value);
 		return true;
+	case MARK_ARM:
+		machine_arm(r->m);
+		return true;
+	case MARK_SNAPSHOT:
+		return get_snapshot(r, scores);
 	default:
 		r->m->marker_errors++;
 		return true;

@@ -158,29 +158,64 @@ void trace_core(struct trace *t, unsigned int vcpu)
 	put_number(t, vcpu);
 }
 
-static void put_scores(struct trace *t, const struct score *scores)
+/* Of the CPUs and watches that there are; both ends know them. */
+static void put_scores(struct trace *t, const struct machine *m, const struct score *scores)
 {
 	unsigned int v, w;
 
 	for (v = 0; v < MAX_VCPUS; v++) {
+		if (!m->cores[v].present)
+			continue;
 		put_number(t, scores[v].insns_kernel);
 		put_number(t, scores[v].insns_user);
-		for (w = 0; w < MAX_WATCH; w++)
+		for (w = 0; w < m->watches; w++)
 			put_number(t, scores[v].watch[w]);
 	}
 }
 
-void trace_window(struct trace *t, enum mark mark, uint64_t window, const struct score *scores)
+void trace_window(struct trace *t, enum mark mark, uint64_t window, const struct machine *m,
+		  const struct score *scores)
 {
 	put_mark(t, mark);
 	put_number(t, window);
-	put_scores(t, scores);
+	put_scores(t, m, scores);
 }
 
 void trace_watch(struct trace *t, uint64_t address)
 {
 	put_mark(t, MARK_WATCH);
 	put_number(t, address);
+}
+
+void trace_arm(struct trace *t)
+{
+	put_mark(t, MARK_ARM);
+}
+
+void trace_snapshot(struct trace *t, const struct snapshot *s, const struct machine *m,
+		    const struct score *scores)
+{
+	uint8_t flags = s->complete | s->isolated << 1 | s->has_direct_map << 2;
+	uint64_t end = 0;
+	size_t i;
+
+	put_mark(t, MARK_SNAPSHOT);
+	put_number(t, s->id);
+	put_scores(t, m, scores);
+	put(t, &flags, 1);
+	put_number(t, s->direct_map);
+	put_number(t, strlen(s->reason));
+	put(t, s->reason, strlen(s->reason));
+	put_number(t, s->count);
+	for (i = 0; i < s->count; i++) {
+		const struct run *r = &s->runs[i];
+		uint8_t head = r->flags | r->size << 4;
+
+		put(t, &head, 1);
+		put_number(t, r->start - end);
+		put_number(t, r->pages);
+		end = r->start + (r->pages << page_shift(r->size));
+	}
 }
 
 void trace_marker_error(struct trace *t)
@@ -227,14 +262,14 @@ struct trace *trace_begin(const char *path, const struct origin *origin)
 	return t;
 }
 
-bool trace_end(struct trace *t, const struct score *scores, unsigned int register_errors)
+bool trace_end(struct trace *t, const struct machine *m, const struct score *scores)
 {
 	bool ok;
 
 	put_mark(t, MARK_END);
 	put_number(t, t->events);
-	put_number(t, register_errors);
-	put_scores(t, scores);
+	put_number(t, m->register_errors);
+	put_scores(t, m, scores);
 	ok = gzclose(t->file) == Z_OK && !t->failed;
 	t->file = NULL;
 	ok = ok && !rename(t->temporary, t->path);

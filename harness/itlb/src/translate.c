@@ -117,10 +117,11 @@ enum { RDI = 7, RSI = 6 };
 
 static void on_marker(unsigned int told, void *unused)
 {
-	struct vcpu *vcpu = &plugin.vcpus[smp_vcpu(told)];
+	unsigned int index = smp_vcpu(told);
+	struct vcpu *vcpu = &plugin.vcpus[index];
 
 	(void)unused;
-	feed_marker(read_register(vcpu, vcpu->general[RDI]),
+	feed_marker(index, read_register(vcpu, vcpu->general[RDI]),
 		    read_register(vcpu, vcpu->general[RSI]));
 }
 
@@ -200,7 +201,7 @@ void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint8_t bytes[MAX_INSN] = { 0 };
 		size_t size = qemu_plugin_insn_size(insn);
 		uint64_t last = vaddr + size - 1;
-		unsigned int w;
+		int watch;
 
 		qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
 		if (!second_page && (last & PAGE_MASK) != page) {
@@ -216,12 +217,12 @@ void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 					QEMU_PLUGIN_COND_NE, current, last & PAGE_MASK,
 					(void *)(uintptr_t)at);
 		}
-		for (w = 0; w < plugin.machine.watches; w++)
-			if (plugin.machine.watch[w] == vaddr)
-				qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
-					insn, QEMU_PLUGIN_INLINE_ADD_U64,
-					smp_score(offsetof(struct score, watch) +
-						 w * sizeof(uint64_t)), 1);
+		watch = machine_watched(&plugin.machine, vaddr);
+		if (watch >= 0)
+			qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+				insn, QEMU_PLUGIN_INLINE_ADD_U64,
+				smp_score(offsetof(struct score, watch) +
+					  watch * sizeof(uint64_t)), 1);
 		if (is_marker(bytes, size, marker_second) && (after_first || !i))
 			qemu_plugin_register_vcpu_insn_exec_cb(
 				insn, after_first ? on_marker : on_marker_tail,

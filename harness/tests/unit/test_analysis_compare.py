@@ -319,12 +319,25 @@ def test_refusals_name_key_and_values(change: Callable[[Manifest], Manifest], sa
     assert any(said in note for note in allowed.notes)
 
 
-def test_unknown_provenance_is_not_compared() -> None:
+def built_elsewhere(run: LoadedRun, **known: str) -> LoadedRun:
+    """``run`` with its last kernel as one that others built."""
+    *rest, last = run.manifest.kernels
+    other = replace(last, base="", compiler="", config_sha256="", base_sha256="")
+    kernels = (*rest, replace(other, **known))
+    return run._replace(manifest=replace(run.manifest, kernels=kernels))
+
+
+@pytest.mark.parametrize(
+    ("known", "note"),
+    [
+        ({}, "base source, configuration and compiler not known"),
+        ({"config_sha256": "other"}, "base source and compiler not known"),
+    ],
+)
+def test_kernels_that_others_built_are_compared_and_noted(known: dict[str, str], note: str) -> None:
     one = tiny({"upstream": {1: 100}})
-    two = tiny({"execmem": {1: 50}}, name="run-b")
-    blank = replace(two.manifest.kernels[0], compiler="", config_sha256="", base_sha256="")
-    two = two._replace(manifest=replace(two.manifest, kernels=(blank,)))
-    assert "kernel execmem was given as an image" in compare([one, two]).notes[0]
+    two = built_elsewhere(tiny({"execmem": {1: 50}}, name="run-b"), **known)
+    assert f"kernel execmem was built elsewhere: {note}" in compare([one, two]).notes
 
 
 def test_plugin_matters_only_where_the_model_counted() -> None:
@@ -353,10 +366,11 @@ def test_the_host_matters_only_where_time_is_real() -> None:
 
 
 def test_one_run_with_unlike_kernels_is_noted() -> None:
-    run = tiny({"upstream": {1: 100}, "execmem": {1: 50}})
-    kernels = (run.manifest.kernels[0], replace(run.manifest.kernels[1], config_sha256="other"))
-    run = run._replace(manifest=replace(run.manifest, kernels=kernels))
+    run = built_elsewhere(
+        tiny({"upstream": {1: 100}, "execmem": {1: 50}}), release="7.3.4", config_sha256="other"
+    )
     assert compare([run]).notes == (
-        "the kernels differ: kernels.config_sha256 is 'config' in upstream of run-a "
-        "and 'other' in execmem of run-a",
+        "the kernels differ in Linux version: upstream (6.1.192); execmem (7.3.4)",
+        "the kernels differ in configuration: upstream; execmem",
+        "kernel execmem was built elsewhere: base source and compiler not known",
     )

@@ -110,6 +110,8 @@ def test_window_of() -> None:
     assert derive.window_of(walks(1, phase="window"), ["a"]) == "a"
     assert derive.window_of(walks(1, phase="window"), ["a", "b"]) is None
     assert derive.window_of(walks(1, phase="load"), ["a"]) is None
+    # Between the edges is the window that every workload has, whatever others it counts.
+    assert derive.window_of(walks(1, phase="window"), ["measured", "alone"]) == "measured"
 
 
 def flushes(value: int | None, phase: str) -> Reading:
@@ -130,6 +132,37 @@ def test_events_per_thousand_loads_are_those_of_the_window() -> None:
     (one,) = found
     assert (one.name, one.value, one.unit) == ("tlb.remote_flush.per_1k_loads", 15.0, "event")
     assert derive.groups([flushes(30, "window")]) == ()
+
+
+def instructions(value: int, window: str) -> Reading:
+    labels = {"window": window}
+    return Reading(name="insn.kernel", value=value, unit="instruction", source=MODEL, labels=labels)
+
+
+def test_instructions_per_load_and_unload_of_the_probe() -> None:
+    probe = Reading(name="load.probe", value=200, unit="program", source=Source.WORKLOAD)
+    windows = [
+        instructions(9_000, "measured"),
+        instructions(5_000, "probe-load"),
+        instructions(300, "probe-unload"),
+    ]
+    found = {r.name: r for r in derive.groups([*windows, probe])}
+    assert {name: r.value for name, r in found.items()} == {
+        "load.instructions": 25.0,
+        "unload.instructions": 1.5,
+    }
+    assert {(r.unit, r.source, len(r.labels)) for r in found.values()} == {
+        ("instruction", MODEL, 0)
+    }
+    assert derive.groups(windows) == ()
+    assert derive.groups([probe]) == (), "no model, no instructions"
+
+
+def test_counted_calls_are_divided_like_the_kernels_own() -> None:
+    labels = {"phase": "window"}
+    sent = Reading(name="tlb.remote_flush", value=30, unit="event", source=MODEL, labels=labels)
+    (one,) = derive.groups([sent, loads(2000)])
+    assert (one.name, one.source, one.value) == ("tlb.remote_flush.per_1k_loads", MODEL, 15.0)
 
 
 def test_no_rate_over_no_loads_and_none_of_an_unknown() -> None:

@@ -61,7 +61,7 @@ def first(report: Document) -> Document:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda r: r.update(schema=2), "schema 2, not 1"),
+        (lambda r: r.update(schema=1), "schema 1, not 2"),
         (lambda r: r.update(unclosed=[1]), "window 1 was never closed"),
         (lambda r: r["self_checks"][1].update(ok=False, detail="by 3"), "sites add up.* by 3"),
         (lambda r: first(r).pop("walks_1g"), "walks_1g"),
@@ -111,5 +111,11 @@ def test_operations_are_those_of_the_watched_address() -> None:
     address = int(window.watch[0].address, 16)
     found = itlb.operations(window, address, "measured")
     assert (found.name, found.value, found.unit) == ("ops", 250180, "operation")
+    window.watch[0].count = 0
+    assert itlb.operations(window, address, "measured").value == 0, "armed: it did not run"
+    window.watch[0].exact = False
+    late = itlb.operations(window, address, "measured")
+    assert (late.status, late.value) == (Status.NOT_COUNTED, None)
+    assert "not armed" in late.reason
     with pytest.raises(DataError, match="0 times"):
         itlb.operations(window, address + 1, "measured")

@@ -8,6 +8,7 @@ import pytest
 
 from harness.counters.facts import holdings, layout, memory, modules, page_tables, readings
 from harness.counters.facts.files import Files
+from harness.counters.facts.text import Symbol
 from harness.errors import DataError
 from harness.model import Reading, Status
 from harness.tests.unit.captured_trials import MIXED, trial
@@ -78,11 +79,67 @@ def test_pages_of_modules() -> None:
     assert mapped.would_do == {"text": 1, "rodata": 1, "data": 1}
 
 
-def test_a_module_in_several_pieces_is_refused() -> None:
-    tables = page_tables.parse(kept("close/kernel_page_tables"))
-    (first, *_) = modules.parse(kept("workload/proc_modules"))
-    with pytest.raises(DataError, match="not mapped as one piece"):
-        modules.mapped([modules.Module(first.name, first.start, 1 << 30)], tables)
+AREA = 0xFFFFFFFFC0000000
+
+
+def area(*pieces: tuple[int, int, str, str]) -> page_tables.PageTables:
+    """(offset, bytes, flags, level) in the module area, as a dump."""
+    lines = [
+        f"0x{AREA + at:016x}-0x{AREA + at + size:016x} {size >> 10}K {flags} {level}"
+        for at, size, flags, level in pieces
+    ]
+    return page_tables.parse("\n".join(["---[ Modules ]---", *lines, "---[ Fixmap Area ]---"]))
+
+
+def of_module(name: str, *offsets: int) -> list[Symbol]:
+    return [Symbol(AREA + at, f"{name}_{at:x}", name) for at in offsets]
+
+
+IN_PIECES = area(
+    (0x0000, 0x2000, "ro x", "pte"),
+    (0x3000, 0x1000, "ro NX", "pte"),
+    (0x5000, 0x3000, "RW NX", "pte"),
+    (0x9000, 0x1000, "ro x", "pte"),
+    (0xB000, 0x1000, "RW NX", "pte"),
+)
+TWO = [modules.Module("a", AREA, 0x6000), modules.Module("b", AREA + 0x9000, 0x2000)]
+NAMES = [*of_module("a", 0x10, 0x3008, 0x5100), *of_module("b", 0x9010, 0xB000)]
+
+
+def test_pieces_of_modules_are_found_by_their_symbols() -> None:
+    found = modules.mapped(TWO, IN_PIECES, NAMES)
+    assert {key: n for key, n in found.pages.items() if n} == {
+        ("text", "pte"): 3,
+        ("rodata", "pte"): 1,
+        ("data", "pte"): 4,
+    }
+    assert found.would_do == {"text": 1, "rodata": 1, "data": 1}
+
+
+def test_a_module_of_which_a_piece_is_not_found_is_refused() -> None:
+    with pytest.raises(DataError, match=r"module a is in pieces.* 20480 bytes of 24576"):
+        modules.mapped(TWO, IN_PIECES, [s for s in NAMES if s.address != AREA + 0x3008])
+    with pytest.raises(DataError, match=r"module a is in pieces.* 8192 bytes of 24576"):
+        modules.mapped(TWO, IN_PIECES)
+    with pytest.raises(DataError, match="modules a and b share"):
+        modules.mapped(
+            [TWO[0], modules.Module("b", AREA + 0x9000, 0x4000)],
+            IN_PIECES,
+            [*NAMES, *of_module("b", 0x20)],
+        )
+
+
+def test_text_in_shared_large_pages() -> None:
+    """As with the cache of large pages: a module's bytes all fit its text's page, and are not."""
+    tables = area(
+        (0x000000, 0x200000, "ro x", "pmd"),
+        (0x201000, 0x001000, "ro NX", "pte"),
+        (0x203000, 0x003000, "RW NX", "pte"),
+    )
+    one = [modules.Module("a", AREA + 0x4000, 0x6000)]
+    found = modules.mapped(one, tables, of_module("a", 0x4010, 0x201000, 0x203000))
+    assert found.pages == {("text", "pte"): 0, ("text", "pmd"): 1}
+    assert found.would_do == {}
 
 
 def at_close(

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Whole trials, captured: everything that they gave, as readings."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from harness.counters import readings
-from harness.counters.facts.files import Files
+from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import layout, of_text
+from harness.counters.readings import RawTrial
 from harness.errors import TrialError
 from harness.model import Counters, Reading, Source, Status
 from harness.tests.unit.captured_trials import MIXED, VARIANTS, spec, trial
@@ -113,13 +116,40 @@ def test_symbol_that_the_kernel_lacks() -> None:
     assert (ops.status, ops.reason) == (Status.NOT_SUPPORTED, "the kernel has no symbol nosuch")
 
 
-def test_missing_debugfs_costs_the_facts_it_holds_and_nothing_else() -> None:
+NO_DUMP = "/sys/kernel/debug/page_tables/kernel: No such file or directory"
+
+
+def without_dumps(**changes: Any) -> RawTrial:
+    """A trial of a kernel without CONFIG_PTDUMP_DEBUGFS; snapshots as ``changes`` say."""
     raw = trial("upstream")
     files = {k: v for k, v in raw.files.items() if not k.endswith("kernel_page_tables")}
-    reason = "/sys/kernel/debug/page_tables/kernel: No such file or directory"
-    absent = {f"{edge}/kernel_page_tables": reason for edge in ("open", "close")}
-    made = readings.of_trial(spec(), replace(raw, files=files, absent=absent)).readings
+    absent = dict(raw.absent) | {f"{edge}/kernel_page_tables": NO_DUMP for edge in EDGES}
+    assert raw.report is not None
+    report = json.loads(raw.report)
+    for one in report["snapshots"]:
+        one.update(changes)
+    return replace(raw, files=files, absent=absent, report=json.dumps(report).encode())
+
+
+def test_facts_without_debugfs_are_the_same() -> None:
+    """The model's own page tables stand for the kernel's dump, reading for reading."""
+    with_dumps = {r.key: r for r in readings.of_trial(spec(), trial("upstream")).readings}
+    found = {r.key: r for r in readings.of_trial(spec(), without_dumps()).readings}
+    compared = [key for key in found if key[0] == "page_tables.compared"]
+    assert len(compared) == 4
+    for key in compared:
+        assert (with_dumps.pop(key).value or 0) > 4000
+        reading = found.pop(key)
+        assert (reading.status, reading.reason) == (Status.NOT_SUPPORTED, NO_DUMP)
+    assert found == with_dumps
+
+
+def test_missing_page_tables_cost_the_facts_they_hold_and_nothing_else() -> None:
+    reason = "the model's page tables are cut: more than 9 entries"
+    raw = without_dumps(complete=False, reason="more than 9 entries")
+    made = readings.of_trial(spec(), raw).readings
     by = {(r.name, r.labels.get("at") or r.labels.get("origin")): r for r in made}
+    assert by["direct_map.pages_4k", "close"].status is Status.NOT_SUPPORTED
     for name in (
         "wx.mappings",
         "bpf.text.pages_4k",

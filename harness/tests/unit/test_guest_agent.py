@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness import proc
+from harness.counters.facts import files, snapshots
 from harness.guest import protocol
-from harness.guest.agent import bpf, edges, frames, marker
+from harness.guest.agent import bpf, edges, frames, kernel_symbols, marker
 
 UAPI = Path("/usr/include/linux/bpf.h")
 
@@ -31,12 +32,15 @@ def test_the_marker_is_two_no_ops_and_a_return() -> None:
     assert int.from_bytes(marker.TAG[10:14], "little") == 0x4D41524B
     assert marker.RETURN == b"\xc3"
     assert (marker.OPEN, marker.CLOSE, marker.WATCH) == (1, 2, 3)
+    assert (marker.SNAPSHOT, marker.ARM) == (4, 5)
 
 
 def test_the_marker_does_nothing_outside_the_model() -> None:
     found = marker.Marker()
     found.open(1)
     found.watch(0xFFFFFFFF81000000)
+    found.arm()
+    found.snapshot(255)
     found.close(1)
 
 
@@ -79,12 +83,65 @@ def test_symbols_outside_the_image_and_those_that_bound_it(tmp_path: Path) -> No
     ]
 
 
-def test_address_of_a_symbol(tmp_path: Path) -> None:
+FUNCTIONS = """\
+ffffffff81000100 T plain
+ffffffff81000200 t of_two_files
+ffffffff81000300 t of_two_files
+ffffffff81000400 t changed.constprop.0.isra.0
+ffffffff81000480 t changed.constprop.0.isra.0.cold
+ffffffff81000500 t split.part.0
+ffffffff81000600 t whole_and_clone
+ffffffff81000680 t whole_and_clone.constprop.0
+ffffffff81000700 D data
+ffffffff81000800 W weak
+ffffffff81000900 T alias
+ffffffff81000900 T alias
+ffffffff81000a00 T plain_and_more
+0000000000000000 T hidden
+ffffffffc0000000 t plain\t[module]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "reason"),
+    [
+        ("plain", 0xFFFFFFFF81000100, ""),
+        ("of_two_files", None, "the kernel has 2 functions of_two_files"),
+        ("changed", 0xFFFFFFFF81000400, ""),
+        ("split", None, "the compiler inlined split: only split.part.0 is left of it"),
+        ("whole_and_clone", None, "the kernel has 2 functions whole_and_clone"),
+        ("data", None, "the kernel has no function data, or the compiler inlined it"),
+        ("weak", 0xFFFFFFFF81000800, ""),
+        ("alias", 0xFFFFFFFF81000900, ""),
+        ("hidden", None, "kptr_restrict hides the address of hidden"),
+        ("no_such", None, "the kernel has no function no_such, or the compiler inlined it"),
+    ],
+)
+def test_address_of_a_function(tmp_path: Path, name: str, address: int | None, reason: str) -> None:
     path = tmp_path / "kallsyms"
-    path.write_text(KALLSYMS + "0000000000000000 T hidden\n")
-    assert edges.symbol_address("__x64_sys_getpgid", str(path)) == 0xFFFFFFFF810A0000
-    assert edges.symbol_address("hidden", str(path)) is None
-    assert edges.symbol_address("no_such_symbol", str(path)) is None
+    path.write_text(FUNCTIONS)
+    found, reasons = kernel_symbols.functions([name, "plain"], str(path))
+    assert (found[name], reasons.get(name, "")) == (address, reason)
+    assert found["plain"] == 0xFFFFFFFF81000100
+
+
+class Marker(marker.Marker):
+    """Writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[int] = []
+
+    def snapshot(self, number: int) -> None:
+        self.snapshots.append(number)
+
+
+def sampled(tmp_path: Path, edge: str, taken: Marker) -> protocol.GuestOutput:
+    out = tmp_path / "channel"
+    out.write_bytes(b"")
+    channel = frames.Channel(str(out))
+    edges.sample(channel, taken, edge)
+    channel.close()
+    return protocol.parse(out.read_bytes())
 
 
 def test_an_edge_names_every_source_or_says_why_not(
@@ -92,23 +149,45 @@ def test_an_edge_names_every_source_or_says_why_not(
 ) -> None:
     there, missing = tmp_path / "vmstat", tmp_path / "stats"
     there.write_text("nr_free_pages 1\n")
-    monkeypatch.setattr(edges, "FILES", {"proc/vmstat": str(there), "x": str(missing)})
+    monkeypatch.setattr(edges, "COUNTERS", {"proc/vmstat": str(there)})
+    monkeypatch.setattr(edges, "FILES", {"x": str(missing)})
     monkeypatch.setattr(edges, "PAGE_TABLES", ("kernel_page_tables", str(tmp_path)))
 
     def refused() -> list[dict[str, object]]:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(bpf, "programs", refused)
-    out = tmp_path / "channel"
-    out.touch()
-    channel = frames.Channel(str(out))
-    edges.sample(channel, "open")
-    channel.close()
-    output = protocol.parse(out.read_bytes())
+    taken = Marker()
+    output = sampled(tmp_path, "open", taken)
     assert output.files["open/proc/vmstat"] == b"nr_free_pages 1\n"
     assert output.absent["open/x"] == f"{missing}: No such file or directory"
     assert output.absent["open/kernel_page_tables"] == f"{tmp_path}: Is a directory"
     assert output.absent["open/bpf_progs.json"] == "open/bpf_progs.json: Operation not permitted"
+    assert taken.snapshots == [11], "the second only where the kernel has a dump of its own"
+
+
+def test_the_kernels_dump_is_read_between_two_snapshots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "EDGES", ("baseline", "open", "close", "end"))
+    dump = tmp_path / "kernel"
+    dump.write_text("---[ User Space ]---\n")
+    monkeypatch.setattr(edges, "PAGE_TABLES", ("kernel_page_tables", str(dump)))
+    monkeypatch.setattr(edges, "FILES", {})
+    monkeypatch.setattr(edges, "COUNTERS", {})
+    monkeypatch.setattr(edges, "text_symbols", lambda: b"")
+    monkeypatch.setattr(bpf, "programs", list)
+    taken = Marker()
+    for edge in edges.EDGES:
+        output = sampled(tmp_path, edge, taken)
+        assert output.files[f"{edge}/kernel_page_tables"] == b"---[ User Space ]---\n"
+    assert taken.snapshots == [1, 2, 11, 12, 21, 22, 31, 32]
+
+
+def test_guest_and_host_number_snapshots_alike() -> None:
+    assert edges.EDGES == files.EDGES
+    for place, edge in enumerate(edges.EDGES):
+        assert snapshots.first_number(edge) == 10 * place + 1
 
 
 def test_a_channel_numbers_its_lines_and_names_have_no_spaces(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The workload churn outside a guest: what its program prints, and what is made of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -29,13 +31,27 @@ class Guest:
     """What the workload is given, recording what it reports."""
 
     def __init__(self, printed: str, **params: Any) -> None:
-        defaults = {"loads": 5, "threads": 2, "kept": 3, "population": 0, "settle_s": 0}
+        defaults = {
+            "loads": 5,
+            "threads": 2,
+            "kept": 3,
+            "population": 0,
+            "probe": 0,
+            "settle_s": 0,
+        }
         self.params = {**defaults, **params}
         self.seed = 7
         self.rng = Random(7)
         self.printed = printed
         self.ran: list[list[str]] = []
         self.readings: list[tuple[Any, ...]] = []
+        self.steps: list[object] = []
+
+    @contextmanager
+    def window(self, label: str) -> Iterator[None]:
+        self.steps.append(label)
+        yield
+        self.steps.append("end")
 
     def keep(self, name: str, data: bytes) -> None:
         assert name == "churn.json"
@@ -99,6 +115,38 @@ def test_a_population_without_churn(churn: ModuleType, monkeypatch: pytest.Monke
     assert closed == [1001, 1002, 1003]
     assert all(len(text) % 8 == 0 and len(text) >= 16 for _, text in loaded)
     assert {kind for kind, _ in loaded} <= set(churn.synthetic.TYPES)
+
+
+def test_the_probe_loads_in_one_window_and_unloads_in_another(
+    churn: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = Guest(PRINTED, probe=2)
+
+    def load(kind: int, text: bytes) -> int:
+        guest.steps.append(kind)
+        return 1000 + len(guest.steps)
+
+    monkeypatch.setattr(churn.synthetic.bpf, "load", load)
+    monkeypatch.setattr(churn.os, "close", guest.steps.append)
+    measured(churn, guest)
+    _, first, second, _, *_ = guest.steps
+    assert {first, second} <= set(churn.synthetic.TYPES)
+    assert guest.steps == [
+        *("probe-load", first, second, "end"),
+        *("probe-unload", 1002, 1003, "end"),
+    ]
+    assert guest.readings[0] == ("load.probe", 2, "program")
+
+
+def test_a_probe_that_does_not_load_says_which(
+    churn: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(kind: int, text: bytes) -> int:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(churn.synthetic.bpf, "load", load)
+    with pytest.raises(churn.WorkloadFailed, match=r"program 0 of the probe: .*allocate"):
+        measured(churn, Guest(PRINTED, probe=1))
 
 
 def test_sizes_follow_the_published_fleet(churn: ModuleType) -> None:

@@ -56,10 +56,14 @@ def again(
 
 
 def operations(seed: int, count: int, vcpus: int = 2) -> str:
-    """Fetches, loads and stores of loops that repeat with changes, flushes, two windows."""
+    """Fetches, loads and stores of loops that repeat with changes, flushes, two windows.
+
+    Two addresses are watched, one from the start and armed; a snapshot comes now and then.
+    """
     draw = random.Random(seed)
     out = [f"v {vcpu:x}" for vcpu in range(vcpus)]
-    out.append("w ffffffff81000000")
+    out += ["w ffffffff81000000", "a"]
+    snapshots = iter(range(1, 256))
     windows = iter([f"o 1 {count:x}", f"k 1 {2 * count:x}", f"o 2 {3 * count:x}", "k 2 ffffff"])
     edges = [count * n // 5 for n in range(1, 5)]
     loop: list[str] = []
@@ -74,6 +78,11 @@ def operations(seed: int, count: int, vcpus: int = 2) -> str:
             out.append(f"x {vcpu:x} {draw.randrange(4, 8):x}")
         elif choice < 0.5:
             out.append(f"i {vcpu:x} {draw.randrange(1, 80) << 12:x}")
+        elif choice < 0.55:
+            number = next(snapshots, 1)  # one too many is a marker error
+            out.append(f"t {number:x} {draw.randrange(1 << 40):x} {draw.randrange(12):x}")
+        elif choice < 0.57:
+            out.append("w ffffffff82000000")
     for edge, window in zip(reversed(edges), reversed(list(windows)), strict=True):
         out.insert(vcpus + edge, window)
     return "\n".join(out) + "\n"
@@ -126,6 +135,86 @@ def test_replay_equals_live_for_any_run(
     status, errors, out = again(programs, trace, "data=on")
     assert (status, errors) == (0, "")
     assert out.read_bytes() == live.read_bytes()
+
+
+def replayed(programs: dict[str, Path], folder: Path, text: str) -> Any:
+    """The report of what was fed, which the trace has to give too."""
+    trace, live = record(programs, folder, text)
+    status, errors, out = again(programs, trace)
+    assert (status, errors) == (0, "")
+    assert out.read_bytes() == live.read_bytes()
+    return json.loads(live.read_bytes())
+
+
+def marker_errors(report: Any) -> int:
+    (check,) = (c for c in report["self_checks"] if c["name"] == "markers make sense")
+    assert check["ok"] == (check["detail"] == "0 do not")
+    return int(check["detail"].split()[0])
+
+
+def test_a_watch_is_exact_once_it_is_armed(programs: dict[str, Path], tmp_path: Path) -> None:
+    """In the windows and snapshots that begin after that."""
+    text = "v 0\nv 1\nw 10\no 1 64\na\nt 1 64 0\nk 1 c8\no 2 c8\nw 20\nw 10\nt 2 c8 0\nk 2 12c\n"
+    report = replayed(programs, tmp_path, text)
+    assert report["schema"] == 2
+    assert report["watched"] == ["0x10", "0x20"]
+    assert report["armed"] is False
+    assert marker_errors(report) == 0
+    windows = {w["id"]: [(x["count"], x["exact"]) for x in w["watch"]] for w in report["windows"]}
+    # Each of the two CPUs has executed 100, 200, 300; the second watch's counter is one ahead.
+    assert windows == {
+        0: [(603, False), (605, False)],
+        1: [(200, False), (0, False)],
+        2: [(200, True), (605, False)],
+    }
+    assert [(s["id"], s["watch"], s["exact"]) for s in report["snapshots"]] == [
+        (1, [203], True),
+        (2, [403, 405], False),
+    ]
+    report = replayed(programs, tmp_path, text + "a\n")
+    assert report["armed"] is True
+    assert [x["exact"] for x in report["windows"][2]["watch"]] == [True, False]
+
+
+def test_snapshots_are_kept_as_they_were_taken(programs: dict[str, Path], tmp_path: Path) -> None:
+    report = replayed(programs, tmp_path, "v 0\nt 7 5 40\nt 3 6 0\nt ff 1 1\n")
+    assert marker_errors(report) == 0
+    assert [s["id"] for s in report["snapshots"]] == [7, 3, 255]
+    first, second, _ = report["snapshots"]
+    assert 1 < len(first["runs"]) <= 64
+    assert second["runs"] == []
+    for start, pages, size, flags in first["runs"]:
+        assert int(start, 16) >= 0xFFFF888000000000
+        assert pages > 0
+        assert size in ("4k", "2m", "1g")
+        assert all(c in ("-", letter) for c, letter in zip(flags, "wxgd", strict=True))
+    for snapshot in report["snapshots"]:
+        assert snapshot["complete"] == (snapshot["reason"] == "")
+        assert snapshot["direct_map"] in (None, "0xffff888000000000")
+
+
+@pytest.mark.parametrize("number", ["0", "100", "ffffffffffffffff", "9"])
+def test_a_snapshot_has_a_number_of_its_own(
+    programs: dict[str, Path], tmp_path: Path, number: str
+) -> None:
+    report = replayed(programs, tmp_path, f"v 0\nt 9 5 3\nt {number} 6 3\n")
+    assert [s["id"] for s in report["snapshots"]] == [9]
+    assert marker_errors(report) == 1
+
+
+def test_at_most_128_addresses_are_watched(programs: dict[str, Path], tmp_path: Path) -> None:
+    lines = [f"w {0xFFFFFFFF81000000 + 0x1000 * n:x}" for n in [*range(128), 5, 128, 200]]
+    report = replayed(programs, tmp_path, "v 0\n" + "\n".join(lines) + "\no 1 1\nk 1 64\n")
+    assert len(report["watched"]) == len(set(report["watched"])) == 128
+    assert marker_errors(report) == 2
+    assert [x["count"] for x in report["windows"][1]["watch"]] == [99] * 128
+
+
+def test_only_counters_in_use_are_recorded(programs: dict[str, Path], tmp_path: Path) -> None:
+    """A window's edge is a few bytes where little is watched and there is one CPU."""
+    windows = "".join(f"o {n:x} {n << 32:x}\nk {n:x} {n << 32:x}\n" for n in range(1, 32))
+    trace, _ = record(programs, tmp_path, "v 0\nw 10\n" + windows)
+    assert len(gzip.decompress(trace.read_bytes())) < 62 * 20
 
 
 def test_a_trace_serves_every_profile_and_policy(programs: dict[str, Path], tmp_path: Path) -> None:
@@ -185,8 +274,8 @@ def test_cut_short_inside_a_whole_gzip_stream_is_refused(
 def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_path: Path) -> None:
     trace, _ = record(programs, tmp_path, operations(3, 500))
     whole = gzip.decompress(trace.read_bytes())
-    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x01", b"EMBTRACE\x02", 1)))
-    refused(programs, trace, "the trace has version 2; this program reads version 1")
+    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x02", b"EMBTRACE\x01", 1)))
+    refused(programs, trace, "the trace has version 1; this program reads version 2")
     trace.write_bytes(gzip.compress(b"EMBTRICE" + whole[8:]))
     refused(programs, trace, "this is no trace")
     trace.write_bytes(whole)  # not compressed
@@ -245,7 +334,7 @@ def test_any_bytes_end_cleanly(
     programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, body: bytes, whole: bool
 ) -> None:
     trace = tmp_path_factory.mktemp("bytes") / "trace"
-    head = b"EMBTRACE\x01\x00\x04\x01x"
+    head = b"EMBTRACE\x02\x00\x04\x01x"
     trace.write_bytes(gzip.compress(head + body) if whole else body)
     status, errors, _ = again(programs, trace)
     assert status == 2

@@ -74,7 +74,7 @@ def test_bytes_after_the_image_do_no_harm(tmp_path: Path) -> None:
     [
         pytest.param(b"", "only 0 bytes long", id="empty"),
         pytest.param(b"root:x:0:0:" * 100, "HdrS", id="text"),
-        pytest.param(b"\x7fELF" + bytes(4096), "HdrS", id="vmlinux"),
+        pytest.param(b"\x7fELF" + bytes(4096), "an ELF file", id="vmlinux"),
         pytest.param(bzimage(loadflags=0), "is no bzImage", id="zImage"),
         pytest.param(bzimage(protocol=0x0105), "is no bzImage", id="protocol 1.05"),
         pytest.param(bzimage(xloadflags=0), "32-bit", id="32-bit"),

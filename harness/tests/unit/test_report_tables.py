@@ -135,6 +135,59 @@ def test_perf_without_a_pmu_stands_beside_the_model() -> None:
     assert f"4 kB walks per second by perf unknown ({why})" in first
 
 
+def sent(source: Source, phase: str, value: int | None) -> Reading:
+    labels = {"phase": phase}
+    if value is None:
+        why = "proc/vmstat has no nr_tlb_remote_flush"
+        return unknown("tlb.remote_flush", "event", source, Status.NOT_SUPPORTED, why, labels)
+    return Reading(name="tlb.remote_flush", value=value, unit="event", source=source, labels=labels)
+
+
+def with_flushes(kernels: dict[str, int | None]) -> LoadedRun:
+    """Remote flushes while loading as the kernels' own counters say, and 7 counted calls."""
+    run = made.run(seeds=(1, 2), pti=("on",))
+    records = []
+    for record in run.records:
+        readings = [r for r in record.readings if r.name != "tlb.remote_flush"]
+        readings += [
+            sent(Source.KERNEL, "load", kernels[record.spec.variant]),
+            sent(Source.MODEL, "load", 7),
+        ]
+        records.append(replace(record, readings=tuple(readings)))
+    return LoadedRun(run.manifest, tuple(records), ())
+
+
+def test_counted_calls_are_shown_where_a_kernel_does_not_count_by_itself() -> None:
+    own, calls = (
+        "remote flushes sent, while loading",
+        "remote flushes sent, counted calls, while loading",
+    )
+    known: dict[str, int | None] = {"upstream": 5, "bpf_prog_pack": 6, "execmem": 8}
+    comparison = compare([with_flushes(known)])
+    titles = [line.title for line in tables.table(comparison.blocks[0]).lines]
+    assert (own in titles, calls in titles) == (True, False)
+    full = [line.title for line in tables.table(comparison.blocks[0], full=True).lines]
+    assert (own in full, calls in full) == (True, True)
+    assert "remote flushes sent while loading 8 instead of 5" in sentences(comparison)[3]
+    comparison = compare([with_flushes({**known, "execmem": None})])
+    lines = {line.title: line for line in tables.table(comparison.blocks[0]).lines}
+    assert [cell.value for cell in lines[own].cells][2].startswith("not supported")
+    assert [cell.value for cell in lines[calls].cells] == ["7"] * 3
+    assert "remote flushes sent while loading 6 instead of 5" in sentences(comparison)[1]
+    assert "remote flushes sent while loading 7 in both" in sentences(comparison)[3]
+
+
+def test_windows_of_a_probe_are_no_tables() -> None:
+    run = made.run(seeds=(1,), pti=("on",))
+    records = tuple(
+        replace(r, windows={**r.windows, "2": "probe-load", "3": "alone"}) for r in run.records
+    )
+    (block,) = compare([LoadedRun(run.manifest, records, ())]).blocks
+    assert block.windows == ("measured", "alone")
+    row = next(r for r in block.rows if r.metric.name == "tlb.remote_flush" and r.window)
+    assert row.window == "measured"
+
+
 def test_reference_stands_beside_ours(comparison: Comparison) -> None:
     lines = tables.table(comparison.blocks[0]).lines
     references = [[cell.value for cell in line.cells] for line in lines if line.kind == "reference"]

@@ -27,7 +27,7 @@ def initrd_of(program: str, folder: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """One exact-mode boot. ``done``: what the program prints at its end."""
+    """One boot. ``done``: what the program prints at its end."""
 
     initrd: Path
     done: str
@@ -35,6 +35,8 @@ class Boot:
     pti: str = "off"
     profile: str = "skylake-sp"
     pcid: str = "tagged"
+    mode: Mode = Mode.EXACT
+    told_pti: str | None = None  # what the plugin is told; None: as it is
 
     def report(self, folder: Path, **words: Any) -> bytes:
         """The model's report; ``words`` are those of ``itlb.plugin_option``."""
@@ -42,10 +44,10 @@ class Boot:
         kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
         out, profile = folder / "itlb.json", itlb.profile_path(self.profile)
         plugin = itlb.plugin_option(
-            itlb.build_plugin().path, out, profile, self.pcid, self.pti, **words
+            itlb.build_plugin().path, out, profile, self.pcid, self.told_pti or self.pti, **words
         )
         vm = VmRequest(
-            kernel=kernel.image, initrd=self.initrd, mode=Mode.EXACT, smp=self.smp,
+            kernel=kernel.image, initrd=self.initrd, mode=self.mode, smp=self.smp,
             memory_mib=512, seed=1, pti=self.pti, console=folder / "console.log",
             channel=folder / "channel.out", plugin=plugin,
         )  # fmt: skip

@@ -89,7 +89,15 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+def marks(case: Case) -> tuple[pytest.MarkDecorator, ...]:
+    """Cases on kernels that nothing else needs are for the long set."""
+    return () if case.kernel == "execmem" else (pytest.mark.long,)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=marks(case), id=name) for name, case in CASES.items()],
+)
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
@@ -170,12 +178,14 @@ def churned(tmp_path_factory: pytest.TempPathFactory) -> str:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_churn_leaves_nothing_wrong(churned: str) -> None:
     assert f'{{"loads": {CHURN}, "failed": 0,' in churned
     assert [line for line in churned.splitlines() if re.search(SPLAT, line)] == []
     assert tagged(churned, "LEAK ") == []
 
 
+@pytest.mark.long
 def test_churn_gives_everything_back(churned: str) -> None:
     assert tagged(churned, "STATS before ")
     assert tagged(churned, "STATS before ") == tagged(churned, "STATS after ")

@@ -181,7 +181,7 @@ def test_perf_without_a_pmu_is_not_supported_never_zero(tmp_path: Path) -> None:
         assert perf[name].value is None
     assert perf["context_switches"].status is Status.OK
     raw = tmp_path / loaded.manifest.run / "raw" / record.trial
-    assert json.loads(gzip.decompress((raw / "itlb.json.gz").read_bytes()))["schema"] == 1
+    assert json.loads(gzip.decompress((raw / "itlb.json.gz").read_bytes()))["schema"] == 2
     assert (raw / "console.log").stat().st_size > 1000
 
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel of the user's own with what lies beside it: configuration, modules, headers."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.kernel import bootimage, cache, kconfig, modules, source
+from harness.kernel.artefacts import Kernel, UserKernel
+from harness.kernel.package import Say
+from harness.model import KernelIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Config:
+    """A .config and its file; None: it is embedded in the image."""
+
+    path: Path | None
+    options: kconfig.Options
+
+
+def adopt(chosen: UserKernel, store: Path, say: Say = lambda _: None) -> Kernel:
+    """``chosen`` ready to boot; modules of a built tree are copied below ``store``.
+
+    Raises UserError when its configuration, where it can be known (the tree's .config,
+    config-<release> beside the image, or the one embedded in it), lacks what every guest needs.
+    """
+    info = bootimage.inspect(chosen.image)
+    config = _config_of(chosen, info)
+    if config is not None and (absent := kconfig.lacking(config.options)):
+        reasons = ", ".join(f"{option} ({kconfig.BOOTABLE[option]})" for option in absent)
+        raise UserError(
+            f"kernel {chosen.name} ({chosen.image}): built without {reasons}",
+            "build it with these options as y",
+        )
+    path = config.path if config is not None else None
+    return Kernel(
+        identity=KernelIdentity(
+            name=chosen.name,
+            image_sha256=source.file_sha256(chosen.image),
+            config_sha256=kconfig.digest(config.options) if config is not None else "",
+            release=info.release,
+        ),
+        title=f"{chosen.image.name} {info.release}".strip(),
+        image=chosen.image,
+        system_map=_beside(chosen, info, "System.map"),
+        config=path,
+        options=config.options if config is not None else None,
+        kheaders=_in_tree(chosen.tree, "kernel/kheaders_data.tar.xz")
+        or _in_entry(chosen, "kheaders.tar.xz"),
+        modules=_modules_of(chosen, info, store, say),
+        btf=_in_entry(chosen, "vmlinux.btf"),
+        cached=True,
+    )
+
+
+def _modules_of(
+    chosen: UserKernel, info: bootimage.ImageInfo, store: Path, say: Say
+) -> Path | None:
+    if chosen.tree is not None:
+        return modules.of_tree(chosen.tree, info.release, store, say)
+    return _in_entry(chosen, "modules") or modules.beside(chosen.image, info.release)
+
+
+def _in_entry(chosen: UserKernel, name: str) -> Path | None:
+    """The part ``name`` of the cache entry that the image belongs to, if it is in one."""
+    record = cache.load(chosen.image.parent)
+    return chosen.image.parent / name if record is not None and name in record.files else None
+
+
+def _in_tree(tree: Path | None, name: str) -> Path | None:
+    return tree / name if tree is not None and (tree / name).is_file() else None
+
+
+def _beside(chosen: UserKernel, info: bootimage.ImageInfo, name: str) -> Path | None:
+    if path := _in_tree(chosen.tree, name):
+        return path
+    # Beside boot/vmlinuz-<release> its name ends in the release; in lib/modules/<release> not.
+    inside = info.release and chosen.image.parent.name == info.release
+    path = chosen.image.with_name(name if inside else f"{name}-{info.release}")
+    if info.release and path.is_file():
+        return path
+    return _in_entry(chosen, name)
+
+
+def _config_of(chosen: UserKernel, info: bootimage.ImageInfo) -> _Config | None:
+    path = _in_tree(chosen.tree, ".config") or _beside(chosen, info, "config")
+    if path is not None:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return _Config(path=path, options=kconfig.parse(lines, str(path)))
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-") as scratch:
+        plain = bootimage.unpack(info, Path(scratch))
+    text = bootimage.find_config(plain) if plain is not None else None
+    if text is None:
+        return None
+    return _Config(path=None, options=kconfig.parse(text.splitlines(), str(chosen.image)))

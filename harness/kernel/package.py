@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian packages that hold a kernel: ``linux-image-*``, ``linux-binary-*``, and what the
+kernel's own ``make bindeb-pkg`` writes. Unpacked once, by content, into the cache.
+
+Since Linux 7.2 Debian has a kernel in three packages (``linux-binary-``, ``linux-base-`` with the
+configuration, ``linux-modules-``); those that lie beside the named one are taken with it.
+"""
+
+import re
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from harness.errors import InfrastructureError, UserError
+from harness.kernel import cache, recipe
+from harness.proc import CommandError, run, start
+
+Say = Callable[[str], None]
+
+SUFFIX = ".deb"
+ARCHITECTURE = "amd64"
+_REMEDY = "give a linux-image or linux-binary package for amd64"
+_KEPT = ("boot", "lib/modules")
+"""Folders of a package that hold the kernel, its configuration and its modules."""
+
+
+_PARTS = ("image", "binary", "base", "modules")
+_NAME = re.compile(rf"linux-(?:{'|'.join(_PARTS)})-(?P<release>.+)")
+
+
+def fields(path: Path) -> dict[str, str]:
+    """Name, version, architecture and dependencies of a package, as its control file has them.
+
+    Raises UserError when it is no Debian package.
+    """
+    names = ("Package", "Version", "Architecture", "Depends")
+    try:
+        text = run(["dpkg-deb", "--field", str(path), *names]).stdout
+    except CommandError as error:
+        reason = error.output.strip().splitlines()[-1:] or ["dpkg-deb cannot read it"]
+        raise UserError(f"{path} is not a Debian package: {reason[0]}", _REMEDY) from error
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def unpack(path: Path, store: Path, say: Say) -> Path:
+    """The folder below ``store`` with ``boot/`` and ``lib/modules/`` of the package ``path``.
+
+    With it the other packages of the same kernel and version in its folder. Raises UserError for
+    a package of another architecture and for one without a kernel, InfrastructureError when it
+    cannot be unpacked.
+    """
+    control = fields(path)
+    name, architecture = control.get("Package", path.name), control.get("Architecture", "")
+    if architecture != ARCHITECTURE:
+        raise UserError(f"{path} is a package for {architecture}", _REMEDY)
+    packages = (path, *companions(path, name, control.get("Version", "")))
+    key = recipe.digest([cache.content_sha256(part) for part in packages])
+    if cache.load(store / key) is not None:
+        return store / key / "root"
+    with cache.lock(store / f"{key}.lock", f"package {name}", say):
+        if cache.load(store / key) is not None:
+            return store / key / "root"
+        say(f"unpacking {', '.join(part.name for part in packages)}")
+        began = time.monotonic()
+        with cache.new_entry(store, key) as staging:
+            root = staging / "root"
+            root.mkdir()
+            for part in packages:
+                _extract(part, staging / "tar", root)
+            if not images(root):
+                needed = control.get("Depends")
+                hint = f" (it depends on {needed}: is one of these the kernel?)" if needed else ""
+                raise UserError(f"{path} holds no kernel, no vmlinuz{hint}", _REMEDY)
+            index_modules(root)
+            facts = {"package": name, "version": control.get("Version", "")}
+            cache.publish(staging, key, time.monotonic() - began, facts)
+    return store / key / "root"
+
+
+def companions(path: Path, name: str, version: str) -> tuple[Path, ...]:
+    """The files beside ``path`` that hold the other parts of the kernel in package ``name``."""
+    kernel = _NAME.fullmatch(name)
+    if not kernel:
+        return ()
+    files = (
+        path.with_name(
+            f"linux-{part}-{kernel['release']}_{version.partition(':')[2] or version}"
+            f"_{ARCHITECTURE}{SUFFIX}"
+        )
+        for part in _PARTS
+    )
+    return tuple(file for file in files if file != path and file.is_file())
+
+
+def images(root: Path) -> tuple[Path, ...]:
+    """The kernel images in an unpacked package, or in any folder laid out like one."""
+    return (
+        *sorted((root / "boot").glob("vmlinuz-*")),
+        *sorted((root / "lib/modules").glob("*/vmlinuz")),
+    )
+
+
+def index_modules(root: Path) -> None:
+    """Write modules.dep and its like, which a package leaves to the machine it is installed on."""
+    for folder in sorted((root / "lib/modules").glob("*")):
+        if not (folder / "modules.dep").is_file() and any(folder.rglob("*.ko*")):
+            run(["depmod", "-b", str(root), folder.name])
+
+
+def _extract(path: Path, archive: Path, root: Path) -> None:
+    """Regular files below ``_KEPT`` only: nothing that a package names leaves ``root``."""
+    try:
+        argv = ["dpkg-deb", "--fsys-tarfile", str(path)]
+        with archive.open("wb") as out, start(argv, stdout=out) as packer:
+            packer.wait()
+        with tarfile.open(archive) as tar:
+            for member, place in members(tar):
+                file = tar.extractfile(member)
+                assert file is not None  # a regular file has a content
+                target = root / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as out:
+                    shutil.copyfileobj(file, out, 1 << 20)
+    except (OSError, tarfile.TarError) as error:
+        raise InfrastructureError(
+            f"{path} cannot be unpacked ({error})",
+            "free some space in the cache, or fetch the package again",
+        ) from error
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """The regular files of a package that are kept, and where each goes; links go nowhere."""
+    for member in tar:
+        place = kept_place(member.name)
+        if member.isfile() and place is not None:
+            yield member, place
+
+
+def kept_place(name: str) -> str | None:
+    """Where a file of a package goes below the unpacked root; None: it is left out.
+
+    ``usr/lib/modules`` and ``lib/modules`` are one folder, as on a system with merged /usr.
+    """
+    parts = [part for part in PurePosixPath(name).parts if part not in (".", "/")]
+    if ".." in parts:
+        return None
+    place = "/".join(parts).removeprefix("usr/")
+    return place if any(place.startswith(f"{folder}/") for folder in _KEPT) else None
