@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import mean
 
-from harness.analysis import derive
+from harness.analysis import derive, programs
 from harness.analysis.catalogue import OPERATIONS, ORDER, PROBE, SECONDS, metric
 from harness.analysis.comparability import Settings, check
 from harness.analysis.metric import Kind, Metric
@@ -277,7 +277,10 @@ def _block(
             if t.record.status is not TrialStatus.OK
         ),
         verdicts=gather(((t.build, t.record.verdicts) for t in good), present, baseline),
-        notes=tuple(dict.fromkeys(note for t in trials for note in t.record.notes)),
+        notes=(
+            *filter(None, [programs.note((t.build, t.record.readings) for t in good)]),
+            *dict.fromkeys(note for t in trials for note in t.record.notes),
+        ),
     )
 
 

@@ -158,6 +158,25 @@ WORK: tuple[Metric, ...] = (
         sources=(Source.WORKLOAD,),
     ),
     fact(
+        "bench.programs_loaded",
+        "programs of each bench instance",
+        "program",
+        Section.WORK,
+        "programs of `bench`'s skeleton that each instance holds on this kernel, as the kernel "
+        "counts them; a note names those that it cannot load",
+        detail=True,
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
+        "bench.programs",
+        "programs in bench's skeleton",
+        "program",
+        Section.WORK,
+        "programs of `bench`'s skeleton, of which one is attached",
+        detail=True,
+        sources=(Source.WORKLOAD,),
+    ),
+    fact(
         "ops",
         "operations",
         "operation",

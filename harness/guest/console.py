@@ -43,6 +43,33 @@ FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("write_execute", re.compile(r"Checked W\+X mappings: FAILED|Found insecure W\+X mapping")),
     ("panic", re.compile(r"Kernel panic - not syncing")),
 )
+# A line of the console -> what the kernel must be built with, for guests that did not come
+# as far as the agent, which looks for itself (agent/requirements.py). All that match are told.
+# "init: no X": the guest's first program could not mount X, or it is not there (agent/init).
+LACKS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"^init: no proc$"), "CONFIG_PROC_FS=y"),
+    (re.compile(r"^init: no sysfs$"), "CONFIG_SYSFS=y"),
+    (re.compile(r"^init: no devtmpfs$"), "CONFIG_DEVTMPFS=y"),
+    (re.compile(r"^init: no tmpfs$"), "CONFIG_SHMEM=y and CONFIG_TMPFS=y"),
+    (
+        re.compile(r"^init: no ttyS1$"),
+        "CONFIG_SERIAL_8250=y and CONFIG_SERIAL_8250_NR_UARTS=4 (the agent writes to ttyS1)",
+    ),
+    (
+        re.compile(r"Failed to execute /init \(error -8\)"),
+        "CONFIG_64BIT=y, CONFIG_BINFMT_ELF=y and CONFIG_BINFMT_SCRIPT=y",
+    ),
+)
+_NO_ROOT = re.compile(r"Unable to mount root fs|No working init found")
+_UNPACKING = re.compile(r"Trying to unpack rootfs image as initramfs|Initramfs unpacking failed")
+_NO_DECODER = re.compile(r"compression method (\w+) not configured")
+
+SILENT = (
+    "no line on ttyS0: build it with CONFIG_TTY=y, CONFIG_SERIAL_8250=y and "
+    "CONFIG_SERIAL_8250_CONSOLE=y"
+)
+"""What is told of a kernel whose console stayed empty."""
+
 WARNING = re.compile(r"^(WARNING: CPU: \d+ PID: \d+ at .*|WARNING: .*)$")
 STOP = re.compile(r"Kernel panic - not syncing|end Kernel panic")
 
@@ -68,6 +95,24 @@ def worst(text: str) -> Verdict | None:
             if pattern.search(line):
                 return Verdict(kind, line.strip())
     return None
+
+
+def lacks(text: str) -> str:
+    """Options that the kernel must be built with, by what its console shows; "" for none."""
+    shown = lines(text)
+    options = [o for pattern, o in LACKS if any(pattern.search(line.strip()) for line in shown)]
+    options += [
+        f"CONFIG_RD_{match[1].upper()}=y" for match in map(_NO_DECODER.search, shown) if match
+    ]
+    if _NO_ROOT.search(text) and not _UNPACKING.search(text):
+        options.append("CONFIG_BLK_DEV_INITRD=y (it took no initramfs)")
+    return "; ".join(dict.fromkeys(options))
+
+
+def explained(message: str, text: str) -> str:
+    """``message`` with the options that the console ``text`` tells that the kernel lacks."""
+    options = lacks(text)
+    return f"{message}: build this kernel with {options}" if options else message
 
 
 def notes(text: str) -> list[str]:

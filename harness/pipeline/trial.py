@@ -46,6 +46,10 @@ from harness.vm.session import VmResult, boot
 
 CONSOLE_TAIL = 20
 
+SILENT_S = 180.0
+"""A guest that has written nothing at all after this wall time never will: the slowest here
+(a compressed distribution kernel under the model) writes its first line after some MEASURED s."""
+
 TRACE = "itlb.trace"
 """A trial's page trace, in its raw folder."""
 
@@ -119,6 +123,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
         result = boot(
             request,
             timeout_s=workload.timeout_s,
+            silent_s=SILENT_S,
             on_console=watch,
             on_channel=on_channel,
             should_stop=context.should_stop,
@@ -194,14 +199,19 @@ def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) ->
         return _Outcome(failure=Failure(kind=kind, message=message, console_tail=tail))
 
     if verdict is not None:
-        return failed(verdict.kind, verdict.line)
+        return failed(verdict.kind, console.explained(verdict.line, text))
+    if not text.strip() and not result.returncode:
+        ended = result.stopped or "the guest ended by itself"
+        return failed("silent", f"{console.SILENT} ({ended})")
     if result.stopped:
-        return failed("hang", result.stopped)
+        return failed("hang", console.explained(result.stopped, text))
     try:
         output = protocol.parse(_read(request.channel))
     except protocol.ProtocolError as error:
         return failed("protocol", str(error))
     if output.done is None:
+        if options := console.lacks(text):
+            return failed("kernel", f"the agent could not run: build this kernel with {options}")
         said = (result.stderr.strip().splitlines() or [""])[-1]
         return failed(
             "lost",

@@ -40,9 +40,10 @@ def kernel_command_line(request: VmRequest) -> str:
 
     An oops panics and a panic ends the guest at once (with -no-reboot), so that neither
     is ever waited for. Where the kernel randomises its addresses (``kaslr``), the numbers
-    that it draws follow from the seed. Those of user programs never move.
+    that it draws follow from the seed. Those of user programs never move. Kernels built for
+    fewer ports at run time than they could have are told to make both (four is the default).
     """
-    words = ["console=ttyS0", "panic=-1", "oops=panic", "nmi_watchdog=0"]
+    words = ["console=ttyS0", "panic=-1", "oops=panic", "nmi_watchdog=0", "8250.nr_uarts=4"]
     words += [] if request.kaslr else ["nokaslr"]
     words += ["norandmaps", "pti=on" if request.pti == "on" else "nopti"]
     return " ".join([*words, *request.append])

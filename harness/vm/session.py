@@ -32,16 +32,16 @@ class _Follower:
     def __init__(self, path: Path, watch: Watcher) -> None:
         self._path = path
         self._watch = watch
-        self._offset = 0
+        self.offset = 0  # bytes that have come
 
     def look(self) -> str | None:
         try:
             with self._path.open("rb") as file:
-                file.seek(self._offset)
+                file.seek(self.offset)
                 grown = file.read()
         except FileNotFoundError:
             return None
-        self._offset += len(grown)
+        self.offset += len(grown)
         return self._watch(grown) if grown else None
 
 
@@ -53,12 +53,14 @@ def boot(
     request: VmRequest,
     *,
     timeout_s: float,
+    silent_s: float | None = None,
     on_console: Watcher = _ignore,
     on_channel: Watcher = _ignore,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> VmResult:
     """Boot ``request`` and wait until QEMU ends, for at most ``timeout_s`` of wall time.
 
+    A guest that has written nothing to either file after ``silent_s`` is ended then.
     The watchers see the console's and the channel's bytes as they appear and may end the
     guest early; ``should_stop`` is asked several times a second (interruption).
     Raises PrerequisiteError when QEMU is not installed.
@@ -77,8 +79,11 @@ def boot(
                 stopped = stopped or follower.look() or ""
             if ended:
                 break
-            if time.monotonic() - began > timeout_s:
+            passed = time.monotonic() - began
+            if passed > timeout_s:
                 stopped = stopped or f"no end after {timeout_s:g} s of wall time"
+            if silent_s is not None and passed > silent_s and not any(f.offset for f in followers):
+                stopped = stopped or f"nothing written after {silent_s:g} s of wall time"
             if should_stop():
                 stopped = stopped or "interrupted"
             if stopped:

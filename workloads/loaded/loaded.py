@@ -58,6 +58,7 @@ class Workload:
 
     def teardown(self, ctx: Context) -> None:
         self._benches.all_alive()
+        self._benches.report_programs(ctx)
         ctx.stop_children()
         self._emit(ctx, self._text, "measured")
         self._benches.close_fillers()

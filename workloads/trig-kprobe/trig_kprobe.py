@@ -22,6 +22,7 @@ class Workload:
 
     def teardown(self, ctx: Context) -> None:
         self._benches.all_alive()
+        self._benches.report_programs(ctx)
         ctx.stop_children()
         for instance, running in enumerate(self._benches.instances):
             text = running.text()

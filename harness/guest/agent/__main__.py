@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import bpf, edges, kernel_symbols
+from . import edges, kernel_symbols, requirements
 from .frames import Channel
 from .marker import Marker
 from .workload_api import Context, Workload, WorkloadFailed
@@ -42,19 +42,6 @@ def run_first() -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError as error:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
-
-
-def require_bpf() -> None:
-    """Refuse a kernel that cannot load and JIT BPF programs. Raises WorkloadFailed."""
-    try:
-        bpf.programs()
-    except OSError as error:
-        raise WorkloadFailed(
-            f"this kernel has no bpf(2) ({error.strerror}): "
-            "build it with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
-        ) from error
-    if not Path("/proc/sys/net/core/bpf_jit_enable").exists():
-        raise WorkloadFailed("this kernel has no BPF JIT: build it with CONFIG_BPF_JIT=y")
 
 
 def watch_functions(channel: Channel, marker: Marker, watch: str, calls: list[str]) -> None:
@@ -89,7 +76,7 @@ def trial(channel: Channel) -> None:
             "python": platform.python_version(),
         },
     )
-    require_bpf()
+    requirements.check_kernel(document["spec"]["pti"])
     workload_spec = document["workload"]
     watch_functions(channel, marker, workload_spec["watch"], document.get("calls", []))
     ctx = Context(channel, document, FOLDER, marker)
@@ -124,6 +111,8 @@ def main() -> None:
     done = {"status": "ok", "reason": ""}
     try:
         trial(channel)
+    except requirements.KernelLacks as error:
+        done = {"status": "failed", "kind": "kernel", "reason": str(error)}
     except Exception as error:
         kind = "workload" if isinstance(error, WorkloadFailed) else "agent"
         done = {"status": "failed", "kind": kind, "reason": f"{type(error).__name__}: {error}"}

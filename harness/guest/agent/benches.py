@@ -9,6 +9,7 @@ import struct
 import time
 from typing import Any
 
+from . import bpf, requirements, skeleton
 from .workload_api import Context, Terminal, WorkloadFailed
 
 ITERATION = re.compile(
@@ -52,11 +53,14 @@ class Benches:
         self.instances: list[Terminal] = []
         self._fillers: list[socket.socket] = []
         self._restarts = 0
+        self._programs = skeleton.Programs()
 
     def start(self, ctx: Context) -> None:
         """Start ``instances`` of them, some small filters between; parameters as in
-        trig-kprobe. Raises WorkloadFailed."""
+        trig-kprobe. Raises WorkloadFailed and KernelLacks."""
         params = ctx.params
+        if params["instances"]:
+            requirements.require(requirements.TERMINALS, requirements.KPROBES)
         if params["placement"] not in ("reference", "spread", "none"):
             raise WorkloadFailed(f"placement={params['placement']!r}: not reference, spread, none")
         if params["placement"] == "reference" and ctx.smp < 2:
@@ -65,6 +69,7 @@ class Benches:
             for _ in range(ctx.rng.randint(0, params["fillers"])):
                 self._filler(ctx.rng.randint(1, 64))
             self._start(ctx, instance)
+            self._programs_of(ctx, instance)
 
     def resume(self, ctx: Context) -> None:
         """Let them all run."""
@@ -104,6 +109,28 @@ class Benches:
                 said = " ".join(running.text().split())[-300:]
                 raise WorkloadFailed(f"instance {instance} ended with {status}: {said}")
 
+    def report_programs(self, ctx: Context) -> None:
+        """Emit how many programs each instance holds, while they still do.
+
+        bench says nothing when it has loaded all; then those in the kernel are all.
+        Raises WorkloadFailed when the kernel holds others than bench said.
+        """
+        if not self.instances:
+            return
+        try:
+            names = [str(program["name"]) for program in bpf.programs()]
+            held = skeleton.per_instance(names, len(self.instances))
+        except skeleton.Disagreement as error:
+            raise WorkloadFailed(str(error)) from error
+        total = self._programs.total or held
+        if self._programs.left_out and held != self._programs.loaded:
+            raise WorkloadFailed(
+                f"bench said that it loaded {self._programs.loaded} of {total} programs, "
+                f"and the kernel holds {held} of each instance"
+            )
+        ctx.emit("bench.programs_loaded", held, "program")
+        ctx.emit("bench.programs", total, "program")
+
     def close_fillers(self) -> None:
         """Unload the small filters."""
         for filler in self._fillers:
@@ -113,7 +140,7 @@ class Benches:
         """Start an instance and wait until it is attached."""
         argv = bench_argv(ctx.params, ctx.smp, instance)
         for _ in range(RESTART_LIMIT):
-            running = ctx.spawn_on_terminal(argv)
+            running = ctx.spawn_on_terminal(argv, self._programs.environment)
             deadline = time.monotonic() + ATTACH_LIMIT_S
             while running.process.poll() is None and STARTED not in running.text():
                 if time.monotonic() > deadline:
@@ -133,6 +160,21 @@ class Benches:
         self.instances[instance].process.send_signal(signal.SIGSTOP)
         if (instance + 1) % 10 == 0:
             ctx.progress(f"{instance + 1} instances attached")
+
+    def _programs_of(self, ctx: Context, instance: int) -> None:
+        """Note what the first instance left out, and hold the others to the same."""
+        try:
+            programs = skeleton.parse(self.instances[instance].text())
+            if instance:
+                skeleton.agree(self._programs, programs, instance)
+                return
+        except (ValueError, skeleton.Disagreement) as error:
+            raise WorkloadFailed(str(error)) from error
+        self._programs = programs
+        if programs.left_out:
+            features = requirements.missing([requirements.BTF, requirements.ERROR_INJECTION])
+            options = [requirements.FEATURES[name].options for name in features]
+            ctx.note(skeleton.note(programs, options))
 
     def _filler(self, length: int) -> None:
         code = ctypes.create_string_buffer(filter_code(length))

@@ -7,16 +7,15 @@ Only the standard library and the guest image's packages (psutil, pyroute2; bcc 
 """
 
 import os
-import pty
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import edges, perf_stat
+from . import edges, perf_stat, requirements
 from .frames import Channel
 from .marker import Marker
 
@@ -208,11 +207,15 @@ class Context:
         self._children.append(child)
         return child
 
-    def spawn_on_terminal(self, argv: list[str]) -> "Terminal":
+    def spawn_on_terminal(
+        self, argv: list[str], environment: Mapping[str, str] | None = None
+    ) -> "Terminal":
         """Start ``argv`` with its output on a terminal of its own, so that it writes each
-        line as it has it. Stopped after the trial."""
-        ours, theirs = pty.openpty()
-        child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs)
+        line as it has it; with the variables ``environment`` added to our own. Stopped after
+        the trial. Raises KernelLacks."""
+        ours, theirs = requirements.open_terminal()
+        env = {**os.environ, **environment} if environment else None
+        child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
         os.close(theirs)
         self._children.append(child)
         return Terminal(child, ours)

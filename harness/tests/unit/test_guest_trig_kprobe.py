@@ -3,6 +3,7 @@
 
 import gzip
 import struct
+import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -110,7 +111,16 @@ class FakeTerminal:
         return self.said
 
 
-def test_hits_are_the_mean_of_the_window_or_unknown(module: ModuleType) -> None:
+def in_kernel(monkeypatch: pytest.MonkeyPatch, benches: ModuleType, count: int) -> None:
+    """Let the kernel hold ``count`` programs of bench, and one of somebody else."""
+    names = [f"bench_trigger_{n % 7}" for n in range(count)] + ["sized"]
+    monkeypatch.setattr(benches.bpf, "programs", lambda: [{"name": name} for name in names])
+
+
+def test_hits_are_the_mean_of_the_window_or_unknown(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_kernel(monkeypatch, sys.modules["agent.benches"], 14)
     line = "Iter   {} ( 21.190us): hits    {}M/s (  0.071M/prod), drops    0.000M/s\n"
     workload, ctx = module.Workload(), FakeContext()
     busy, silent = FakeTerminal(line.format(0, "9.000")), FakeTerminal("")
@@ -118,7 +128,11 @@ def test_hits_are_the_mean_of_the_window_or_unknown(module: ModuleType) -> None:
     workload.measure(ctx)
     busy.said += line.format(1, "1.000") + line.format(2, "2.000")
     workload.teardown(ctx)
-    first, second = ctx.said
+    *programs, first, second = ctx.said
+    assert [fields[:2] for fields in programs] == [
+        ("bench.programs_loaded", 7),
+        ("bench.programs", 7),
+    ]
     assert first[:4] == ("bench.hits", 1.5, "10^6/s", {"instance": "0"})
     assert second[:5] == ("bench.hits", None, "10^6/s", {"instance": "1"}, "not_counted")
     assert set(ctx.kept) == {"bench-0.txt", "bench-1.txt"}
@@ -129,3 +143,101 @@ def test_an_instance_that_ended_fails_the_trial_with_its_words(module: ModuleTyp
     workload._benches.instances = [FakeTerminal("failed to attach\n", 1)]
     with pytest.raises(Exception, match="instance 0 ended with 1: failed to attach"):
         workload.warm(FakeContext())
+
+
+LINE = (
+    "trigger_bench: 5 of 7 programs loaded, without: "
+    "bench_trigger_fentry_sleep (Invalid argument), bench_trigger_fmodret (Invalid argument)\n"
+)
+LISTED = LINE.replace("Invalid argument", "listed")
+
+
+class Starting(FakeContext):
+    """Starts instances that print ``texts``, one after the other."""
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__()
+        self.params |= {"instances": len(texts), "fillers": 0}
+        self.rng = SimpleNamespace(randint=lambda low, high: low)
+        self.texts = list(texts)
+        self.environments: list[dict[str, str]] = []
+        self.notes: list[str] = []
+
+    def spawn_on_terminal(self, argv: list[str], environment: dict[str, str]) -> FakeTerminal:
+        self.environments.append(environment)
+        terminal = FakeTerminal(self.texts.pop(0) + "Benchmark 'trig-kprobe' started.\n")
+        terminal.process.send_signal = lambda number: None
+        return terminal
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def started(
+    benches: ModuleType, monkeypatch: pytest.MonkeyPatch, *texts: str
+) -> tuple[Any, Starting]:
+    monkeypatch.setattr(benches.requirements, "require", lambda *names: None)
+    monkeypatch.setattr(benches.requirements, "missing", lambda names: ["error_injection"])
+    instances, ctx = benches.Benches(), Starting(*texts)
+    instances.start(ctx)
+    return instances, ctx
+
+
+def test_a_kernel_that_loads_all_is_told_nothing(
+    benches: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ctx = started(benches, monkeypatch, "", "")
+    assert ctx.environments == [{}, {}]
+    assert ctx.notes == []
+
+
+def test_what_the_first_instance_left_out_is_passed_on_and_noted_once(
+    benches: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instances, ctx = started(benches, monkeypatch, LINE, LISTED, LISTED)
+    names = "bench_trigger_fentry_sleep,bench_trigger_fmodret"
+    assert ctx.environments == [{}, *[{"BENCH_TRIGGER_WITHOUT": names}] * 2]
+    assert ctx.notes == [
+        "bench loads 5 of 7 programs on this kernel, without bench_trigger_fentry_sleep (Invalid "
+        "argument), bench_trigger_fmodret (Invalid argument); the kernel lacks "
+        "CONFIG_FUNCTION_ERROR_INJECTION=y"
+    ]
+    in_kernel(monkeypatch, benches, 15)
+    instances.report_programs(ctx)
+    assert [fields[:2] for fields in ctx.said] == [
+        ("bench.programs_loaded", 5),
+        ("bench.programs", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (("", LINE), "instance 0 of bench left out no program and instance 1 bench_trigger_fentry"),
+        ((LINE, ""), "and instance 1 no program"),
+        ((LINE.replace("5 of", "6 of"),), "bench printed 'trigger_bench: 6 of 7"),
+        ((LINE.replace("5 of 7", "0 of 2"),), "bench printed 'trigger_bench: 0 of 2"),
+    ],
+)
+def test_instances_that_do_not_agree_fail_the_trial(
+    benches: ModuleType, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(benches.WorkloadFailed, match=message):
+        started(benches, monkeypatch, *texts)
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (14, "said that it loaded 5 of 7 programs, and the kernel holds 7 of each"),
+        (11, "2 instances of bench hold 11 programs"),
+        (0, "2 instances of bench hold 0 programs"),
+    ],
+)
+def test_the_kernel_must_hold_what_bench_said(
+    benches: ModuleType, monkeypatch: pytest.MonkeyPatch, count: int, message: str
+) -> None:
+    instances, ctx = started(benches, monkeypatch, LINE, LISTED)
+    in_kernel(monkeypatch, benches, count)
+    with pytest.raises(benches.WorkloadFailed, match=message):
+        instances.report_programs(ctx)
