@@ -189,38 +189,45 @@ class _Outcome:
     failure: Failure | None = None
 
 
+def guest_output(
+    result: VmResult, text: str, channel: bytes
+) -> protocol.GuestOutput | tuple[str, str]:
+    """What a guest with the console ``text`` gave, or how it failed: kind and message."""
+    verdict = console.worst(text)
+    if verdict is not None:
+        return verdict.kind, console.explained(verdict.line, text)
+    if not text.strip() and not result.returncode:
+        return "silent", f"{console.SILENT} ({result.stopped or 'the guest ended by itself'})"
+    if result.stopped:
+        return "hang", console.explained(result.stopped, text)
+    try:
+        output = protocol.parse(channel)
+    except protocol.ProtocolError as error:
+        return "protocol", str(error)
+    if output.done is None:
+        if options := console.lacks(text):
+            return "kernel", f"the agent could not run: build this kernel with {options}"
+        stderr = (result.stderr.strip().splitlines() or [""])[-1]
+        return (
+            "lost",
+            f"the guest ended (QEMU: {result.returncode}) and never said it was done. {stderr}",
+        )
+    if output.done.get("status") != "ok":
+        return output.done.get("kind", "agent"), output.done.get("reason", "no reason given")
+    return output
+
+
 def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) -> _Outcome:
     """The readings of a trial that ended well, or why it did not."""
     text = _read(request.console).decode(errors="replace")
     tail = tuple(console.tail(text, CONSOLE_TAIL))
-    verdict = console.worst(text)
 
     def failed(kind: str, message: str) -> _Outcome:
         return _Outcome(failure=Failure(kind=kind, message=message, console_tail=tail))
 
-    if verdict is not None:
-        return failed(verdict.kind, console.explained(verdict.line, text))
-    if not text.strip() and not result.returncode:
-        ended = result.stopped or "the guest ended by itself"
-        return failed("silent", f"{console.SILENT} ({ended})")
-    if result.stopped:
-        return failed("hang", console.explained(result.stopped, text))
-    try:
-        output = protocol.parse(_read(request.channel))
-    except protocol.ProtocolError as error:
-        return failed("protocol", str(error))
-    if output.done is None:
-        if options := console.lacks(text):
-            return failed("kernel", f"the agent could not run: build this kernel with {options}")
-        said = (result.stderr.strip().splitlines() or [""])[-1]
-        return failed(
-            "lost",
-            f"the guest ended (QEMU: {result.returncode}) and never said it was done. {said}",
-        )
-    if output.done.get("status") != "ok":
-        return failed(
-            output.done.get("kind", "agent"), output.done.get("reason", "no reason given")
-        )
+    output = guest_output(result, text, _read(request.channel))
+    if isinstance(output, tuple):
+        return failed(*output)
     report = _read(work / "itlb.json") if request.plugin else None
     try:
         found = counted.of_trial(

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import fleet
-from agent import bpf
+from agent import bpf, requirements
 from agent.workload_api import Context, WorkloadFailed
 
 HEADERS = "/opt/kernel-headers"
@@ -18,6 +18,7 @@ class Workload:
 
     def setup(self, ctx: Context) -> None:
         params = ctx.params
+        requirements.require(requirements.KPROBES)
         if params["programs"] < 1 or params["drivers"] < 1 or params["turns"] < 1:
             raise WorkloadFailed("programs, drivers and turns are 1 or more")
         if not 0 <= params["share_under_500"] <= params["share_under_2000"] <= 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agent import bpf
+from agent import bpf, requirements
 from agent.synthetic import BYTES_PER_INSN, jited_bytes
 from agent.workload_api import Context, WorkloadFailed
 
@@ -63,7 +63,8 @@ class Workload:
         # The near ends have the programs: a NetNS is a process of its own, without our files.
         self._near: list[int] = []
         for pair in range(pairs):
-            self._here.link("add", ifname=f"x{pair}", kind="veth", peer=f"y{pair}")
+            with requirements.needing("veth pairs", "CONFIG_VETH=y"):
+                self._here.link("add", ifname=f"x{pair}", kind="veth", peer=f"y{pair}")
             (near,) = self._here.link_lookup(ifname=f"x{pair}")
             (far,) = self._here.link_lookup(ifname=f"y{pair}")
             self._here.link("set", index=far, net_ns_fd=NAMESPACE)
@@ -120,6 +121,8 @@ class Workload:
     def _classify(self, rng: Random, index: int) -> None:
         loaded = load(rng, SCHED_CLS, TC_ACT_OK)
         self._held.append(loaded)
-        self._here.tc("add", "clsact", index)
+        with requirements.needing("qdisc clsact", "CONFIG_NET_SCH_INGRESS=y"):
+            self._here.tc("add", "clsact", index)
         options: dict[str, Any] = {"fd": loaded, "name": "sized", "direct_action": True}
-        self._here.tc("add-filter", "bpf", index, ":1", parent=INGRESS, classid=1, **options)
+        with requirements.needing("BPF classifier", "CONFIG_NET_CLS_BPF=y"):
+            self._here.tc("add-filter", "bpf", index, ":1", parent=INGRESS, classid=1, **options)

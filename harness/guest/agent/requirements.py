@@ -5,8 +5,10 @@ Kernels that others built say nothing about their configuration here, so each fe
 looked for where the kernel shows it. All that is missing is told at once.
 """
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,3 +147,25 @@ def open_terminal() -> tuple[int, int]:
         lacking = missing([TERMINALS])
         text = sentence(lacking) if lacking else f"no pseudo-terminal: {error.strerror}"
         raise KernelLacks(text) from error
+
+
+_ABSENT = (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.ENOPROTOOPT)
+
+
+@contextmanager
+def needing(title: str, options: str) -> Iterator[None]:
+    """Run what only a kernel with ``options`` can do, and that shows nowhere before it is tried.
+
+    Raises KernelLacks for an error that says that there is no such thing; any other goes on.
+    """
+    try:
+        yield
+    except Exception as error:
+        # pyroute2's NetlinkError is no OSError and has the number in another place.
+        number = getattr(error, "code", None) or getattr(error, "errno", None)
+        if number not in _ABSENT:
+            raise
+        raise KernelLacks(
+            f"this kernel has no {title} ({os.strerror(number)}): "
+            f"build it with {options}, or give its modules"
+        ) from error

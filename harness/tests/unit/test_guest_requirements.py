@@ -113,3 +113,26 @@ def test_no_isolation_names_both_options() -> None:
         requirements.check_isolation("on", SHARING, "Vulnerable\n")
     assert "CONFIG_PAGE_TABLE_ISOLATION" in str(caught.value)
     assert "CONFIG_MITIGATION_PAGE_TABLE_ISOLATION" in str(caught.value)
+
+
+class NetlinkError(Exception):
+    """As pyroute2's: the number is ``code``."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code, os.strerror(code))
+        self.code = code
+
+
+@pytest.mark.parametrize("error", [NetlinkError(95), OSError(2, "No such file")])
+def test_what_only_trying_tells(error: Exception) -> None:
+    with pytest.raises(KernelLacks) as caught, requirements.needing("veth", "CONFIG_VETH=y"):
+        raise error
+    assert "this kernel has no veth (" in str(caught.value)
+    assert str(caught.value).endswith("build it with CONFIG_VETH=y, or give its modules")
+
+
+@pytest.mark.parametrize("error", [NetlinkError(17), OSError(12, "No memory"), ValueError("x")])
+def test_another_error_is_not_something_lacking(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, requirements.needing("veth", "CONFIG_VETH=y"):
+        raise error
+    assert caught.value is error

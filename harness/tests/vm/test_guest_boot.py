@@ -26,6 +26,7 @@ EDGES = ("baseline", "open", "close", "end")
 BLOB = 300_000
 
 WORKLOAD = """
+import os
 import random
 from agent.workload_api import WorkloadFailed
 
@@ -75,13 +76,14 @@ def start(work: Path, layers: list[build.Layer]) -> tuple[VmResult, VmRequest]:
     return boot(request, timeout_s=300, on_console=console.Watcher()), request
 
 
-def trial(work: Path, measure: str) -> protocol.GuestOutput:
-    """The output of the real agent with a workload whose window is ``measure``."""
+def trial(work: Path, measure: str, pti: str = "off") -> protocol.GuestOutput:
+    """The output of the real agent with a workload whose window is ``measure``; the guest does
+    not isolate page tables, whatever ``pti`` says to the agent."""
     folder = work / "workload"
     folder.mkdir()
     source = WORKLOAD.format(blob=BLOB, measure=measure)
     (folder / "made_up.py").write_text(dedent(source))
-    spec = {"params": {}, "seed": 7, "smp": 1, "variant": "bpf_prog_pack"}
+    spec = {"params": {}, "seed": 7, "smp": 1, "variant": "bpf_prog_pack", "pti": pti}
     document = {
         "spec": spec,
         "workload": {"module": "made_up.py", "watch": "__x64_sys_getpgid"},
@@ -135,6 +137,21 @@ def test_a_workload_that_fails_says_so(
     assert reason in output.done["reason"]
     assert b"in measure" in output.files["traceback"]
     assert "close/proc/vmstat" not in output.files
+
+
+def test_terminals_are_unix98_ones(tmp_path: Path) -> None:
+    output = trial(tmp_path, "ctx.note(os.ttyname(os.openpty()[1]))")
+    assert output.done == {"status": "ok", "reason": ""}
+    assert "/dev/pts/0" in [value for name, value in output.records if name == "note"]
+
+
+def test_isolation_that_is_not_there_is_never_reported(tmp_path: Path) -> None:
+    output = trial(tmp_path, "ctx.wait(0.05)", pti="on")
+    assert output.done is not None
+    assert (output.done["status"], output.done["kind"]) == ("failed", "kernel")
+    assert "CONFIG_PAGE_TABLE_ISOLATION=y" in output.done["reason"]
+    assert "--pti off" in output.done["reason"]
+    assert not any(name == "windows" for name, _ in output.records)
 
 
 def archive(name: str, content: bytes) -> bytes:

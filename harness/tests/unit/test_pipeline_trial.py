@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a trial's guest failed, from what it left: console, channel, QEMU's end."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.guest import protocol
+from harness.guest.agent import frames
+from harness.pipeline.trial import guest_output
+from harness.tests.golden import DATA
+from harness.vm.session import VmResult
+
+HEALTHY = (DATA / "trial" / "console.log").read_text(errors="replace")
+
+
+def ended(returncode: int | None = 0, stopped: str = "", stderr: str = "") -> VmResult:
+    return VmResult(returncode=returncode, stopped=stopped, stderr=stderr, seconds=1.0)
+
+
+def captured(symptom: str) -> str:
+    return (DATA / "guest" / f"lacks-{symptom}.log").read_text(errors="replace")
+
+
+def channel(tmp_path: Path, done: bytes) -> bytes:
+    path = tmp_path / "channel"
+    path.touch()
+    sender = frames.Channel(str(path))
+    sender.send("done", "done", done)
+    sender.close()
+    return path.read_bytes()
+
+
+def test_a_guest_that_said_that_it_is_done(tmp_path: Path) -> None:
+    output = guest_output(ended(), HEALTHY, channel(tmp_path, b'{"status": "ok"}'))
+    assert isinstance(output, protocol.GuestOutput)
+
+
+def test_the_agent_names_the_kind(tmp_path: Path) -> None:
+    done = b'{"status": "failed", "kind": "kernel", "reason": "this kernel has no JIT"}'
+    assert guest_output(ended(), HEALTHY, channel(tmp_path, done)) == (
+        "kernel",
+        "this kernel has no JIT",
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "how"),
+    [
+        (ended(None, "nothing written after 180 s of wall time"), "nothing written after 180 s"),
+        (ended(), "the guest ended by itself"),
+    ],
+)
+def test_a_silent_console_is_its_own_kind(result: VmResult, how: str) -> None:
+    failure = guest_output(result, "\n", b"")
+    assert isinstance(failure, tuple)
+    kind, message = failure
+    assert kind == "silent"
+    assert message.startswith("no line on ttyS0: build it with CONFIG_TTY=y")
+    assert "CONFIG_SERIAL_8250_CONSOLE=y" in message
+    assert how in message
+
+
+def test_a_silent_console_makes_no_result(tmp_path: Path) -> None:
+    """What the kernel complained of is not known then."""
+    failure = guest_output(ended(), "", channel(tmp_path, b'{"status": "ok"}'))
+    assert isinstance(failure, tuple)
+    assert failure[0] == "silent"
+
+
+def test_qemu_that_did_not_start_is_no_silent_kernel() -> None:
+    failure = guest_output(ended(1, stderr="qemu: invalid kernel header\n"), "", b"")
+    assert isinstance(failure, tuple)
+    kind, message = failure
+    assert kind == "lost"
+    assert "invalid kernel header" in message
+
+
+def test_no_end_stays_a_hang() -> None:
+    stopped = "no end after 1800 s of wall time"
+    assert guest_output(ended(None, stopped), HEALTHY, b"") == ("hang", stopped)
+
+
+@pytest.mark.parametrize(
+    ("symptom", "kind", "option"),
+    [
+        ("initramfs", "no_init", "CONFIG_BLK_DEV_INITRD=y"),
+        ("script", "no_init", "CONFIG_BINFMT_SCRIPT=y"),
+        ("devtmpfs", "kernel", "CONFIG_DEVTMPFS=y"),
+    ],
+)
+def test_the_console_tells_what_the_kernel_lacks(symptom: str, kind: str, option: str) -> None:
+    failure = guest_output(ended(), captured(symptom), b"")
+    assert isinstance(failure, tuple)
+    assert failure[0] == kind
+    assert option in failure[1]

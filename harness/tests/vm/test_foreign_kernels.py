@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel that a distribution built: it boots, runs bench with what it can load, and says so."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.model import TrialRecord, TrialStatus
+from harness.pipeline import Progress, RunRequest, run
+from harness.store import load_run
+
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.xdist_group("guest")]
+
+STOCK = re.compile(r"^(linux-image-6\.1\.0-(\d+)-amd64-unsigned) ", re.MULTILINE)
+LEFT_OUT = ("bench_trigger_fentry_sleep", "bench_trigger_fmodret")
+"""Programs that a kernel without function error injection refuses."""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The newest stock Debian 6.1 that this machine's apt knows (70 MB), unpacked."""
+    if not shutil.which("apt-cache"):
+        pytest.skip("needs apt")
+    listing = proc.run(["apt-cache", "search", "--names-only", "^linux-image-6.1.0-"]).stdout
+    names = sorted(STOCK.findall(listing), key=lambda match: int(match[1]))
+    if not names:
+        pytest.skip("apt knows no stock 6.1 kernel")
+    folder = tmp_path_factory.mktemp("stock")
+    proc.run(["apt-get", "download", names[-1][0]], cwd=folder)
+    (package,) = folder.glob("*.deb")
+    proc.run(["dpkg-deb", "-x", str(package), str(folder)])
+    (found,) = (folder / "boot").glob("vmlinuz-*")
+    return found
+
+
+@pytest.fixture(scope="module")
+def record(image: Path, tmp_path_factory: pytest.TempPathFactory) -> TrialRecord:
+    request = RunRequest(
+        suite="smoke",
+        kernels=str(image),
+        params={"instances": 3, "window_s": 0.2},
+        out=tmp_path_factory.mktemp("results"),
+        jobs=1,
+    )
+    (record,) = load_run(run(request, Progress()).path).records
+    assert record.status is TrialStatus.OK, record.failure
+    return record
+
+
+def test_bench_runs_with_the_programs_that_load(record: TrialRecord) -> None:
+    counts = {r.name: r.value for r in record.readings if r.name.startswith("bench.programs")}
+    assert counts == {"bench.programs_loaded": 5, "bench.programs": 7}
+    (note,) = (note for note in record.notes if note.startswith("bench loads 5 of 7 programs"))
+    assert all(f"{name} (Invalid argument)" in note for name in LEFT_OUT)
+    assert "CONFIG_FUNCTION_ERROR_INJECTION" in note
+
+
+def test_the_kernel_holds_the_others_of_each_instance(record: TrialRecord) -> None:
+    (programs,) = (
+        r.value
+        for r in record.readings
+        if r.name == "bpf.text.programs" and r.labels.get("at") == "close"
+    )
+    assert programs is not None
+    assert programs >= 3 * 5
+
+
+def test_it_walks(record: TrialRecord) -> None:
+    walks = [r.value for r in record.readings if r.name == "itlb.walks"]
+    assert any(value for value in walks)
