@@ -26,7 +26,7 @@ Exit codes:
 
 KERNEL_HELP = (
     "Variant, or a comma-separated list; a kernel image; or a built kernel tree's folder. "
-    "Default: all variants."
+    "Default: those of the suite, else all variants."
 )
 
 

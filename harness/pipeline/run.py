@@ -156,7 +156,8 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
             frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
-        prepared = prepare(request.kernels, frozen, progress, model=model)
+        kernels = request.kernels or ",".join(planned.suite.kernels) or None
+        prepared = prepare(kernels, frozen, progress, model=model)
         return _run(request, planned, prepared, progress)
 
 
