@@ -27,7 +27,7 @@ Exit codes:
 KERNEL_HELP = (
     "Kernels, separated by commas: a variant, a bzImage or vmlinuz, a built kernel tree's folder, "
     "a Debian package of a kernel; each with a name of yours in tables: good=path/a,bad=path/b. "
-    "Default: all variants."
+    "Default: those of the suite, else all variants."
 )
 BASELINE_HELP = (
     "Kernel that ratios are taken against. Default: the variant upstream, else the first kernel."

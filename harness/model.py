@@ -163,6 +163,9 @@ class SuiteSpec:
     data_side: bool = False  # the model follows loads and stores too
     kaslr: bool = False  # the seed moves the kernel, its direct map and its modules too
     params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload
+    kernels: tuple[
+        str, ...
+    ] = ()  # variants, where the user names none; none: all that are measured
 
 
 @dataclass(frozen=True, kw_only=True)

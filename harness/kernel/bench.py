@@ -16,9 +16,9 @@ PROGRAM = "bench"
 
 
 def base_variant(variants: Mapping[str, VariantSpec]) -> VariantSpec:
-    """The variant whose kernel gives bench its types: the one without patches."""
+    """The variant whose kernel gives bench its types: the measured one without patches."""
     for variant in variants.values():
-        if not variant.series:
+        if not variant.series and not variant.by_name_only:
             return variant
     return VariantSpec(name="base", title="unpatched base", role="types for bench")
 

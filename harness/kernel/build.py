@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
-from harness.kernel import bootimage, cache, elf, kconfig, recipe, series, source
+from harness.kernel import bootimage, cache, elf, kconfig, pahole, recipe, series, source
 from harness.kernel.artefacts import Kernel
 from harness.model import KernelIdentity, VariantSpec
 from harness.proc import CommandError, run
@@ -93,13 +95,32 @@ def fragments(names: Sequence[str], folder: Path) -> dict[str, str]:
     return kconfig.merge(layers)
 
 
-def plan(request: KernelRequest) -> Plan:
-    """Read every input of the build. Raises UserError or PrerequisiteError."""
-    toolchain = recipe.tools()
-    base = source.locate(request.variant.base, request.source)
-    patches = series.load(request.variant.series, request.configs / "patches")
-    options = fragments(request.variant.kconfig, request.configs / "kconfig")
-    key = recipe.kernel_key(base.sha256, [p.sha256 for p in patches], options, toolchain)
+def differences(base: str, folder: Path) -> kconfig.Differences:
+    """How the Kconfig of ``base`` differs from the fragments in ``folder``: ``<base>.toml``
+    there; a base without one is as the fragments say. Raises UserError when it is wrong."""
+    path = folder / f"{base}.toml"
+    if not path.is_file():
+        return kconfig.Differences()
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kconfig.Differences)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path}: {error}", "correct the value") from error
+
+
+def plan(request: KernelRequest, say: Say = ignore) -> Plan:
+    """Read every input of the build, downloading what is not there.
+
+    Raises UserError or PrerequisiteError.
+    """
+    variant, folder = request.variant, request.configs / "kconfig"
+    patches = series.load(variant.series, request.configs / "patches")
+    options = kconfig.adapt(fragments(variant.kconfig, folder), differences(variant.base, folder))
+    downloads = request.cache / "debian"
+    base = source.locate(variant.base, request.source, downloads, say)
+    toolchain = pahole.for_base(recipe.tools(), variant.base, downloads, say)
+    key = recipe.kernel_key(
+        variant.base, base.sha256, [p.sha256 for p in patches], options, toolchain
+    )
     return Plan(
         request=request, tools=toolchain, source=base, patches=patches, options=options, key=key
     )
@@ -112,7 +133,7 @@ def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore
     Raises UserError (variant, series, fragment), PrerequisiteError (tool, package, room),
     InfrastructureError (a patch that does not apply, a build that breaks).
     """
-    todo = plan(request)
+    todo = plan(request, say)
     name = request.variant.name
     if (record := cache.load(todo.store / todo.key)) is not None:
         return _result(todo, record, cached=True)
@@ -155,7 +176,7 @@ def make_argv(
         out,
         targets,
         jobs=todo.request.jobs,
-        pahole=todo.tools.pahole,
+        btf=recipe.btf_variables(todo.request.variant.base, todo.tools),
         ccache=todo.ccache,
         variables=variables,
     )

@@ -4,7 +4,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.errors import UserError
 
@@ -42,6 +42,28 @@ def merge(layers: Iterable[Mapping[str, str]]) -> Options:
     for layer in layers:
         merged.update(layer)
     return merged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """How a base's Kconfig differs from the fragments, which are written for the oldest base.
+
+    ``configs/kconfig/<base>.toml``. An option that is left out says why.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict)  # name in the fragments -> its name
+    left_out: Mapping[str, str] = field(default_factory=dict)  # name in the fragments -> reason
+    added: Mapping[str, str] = field(default_factory=dict)  # name -> value
+
+
+def adapt(options: Mapping[str, str], differences: Differences) -> Options:
+    """``options`` as the base of ``differences`` calls them."""
+    kept = {
+        differences.renamed.get(name, name): value
+        for name, value in options.items()
+        if name not in differences.left_out
+    }
+    return merge([kept, differences.added])
 
 
 def render(options: Mapping[str, str]) -> str:

@@ -8,12 +8,13 @@ fixed: a bare environment, a constant time stamp, user and host, and paths mappe
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, UserError
 from harness.proc import run
 
 RECIPE = 3
@@ -49,6 +50,9 @@ HEADERS: Mapping[str, str] = {
 """Header that a kernel build includes -> Debian package it is in."""
 
 
+SOURCE_PACKAGE = re.compile(r"^linux-source-(\d+)\.(\d+)$")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """First lines of the tools' own version output."""
@@ -58,6 +62,7 @@ class Tools:
     pahole: str
     make: str
     ccache: bool  # used, and no part of the key: it changes no byte
+    pahole_path: str = ""  # where it is not the one in PATH; no part of the key
 
 
 def require(commands: Mapping[str, str], headers: Mapping[str, str]) -> None:
@@ -127,29 +132,48 @@ def environment(linux: Path, ccache: Path | None, path: str = _SYSTEM_PATH) -> l
     return ["env", "-i", *(f"{name}={value}" for name, value in values.items())]
 
 
-def pahole_flags(version: str) -> str:
-    """Flags for pahole as the base's scripts/pahole-flags.sh gives them, without ``-j``.
+def base_version(base: str) -> tuple[int, int]:
+    """``(7, 3)`` of the base ``linux-source-7.3``. Raises UserError on another name."""
+    found = SOURCE_PACKAGE.match(base)
+    if not found:
+        raise UserError(f"base {base!r}", "name a source package, like linux-source-6.1")
+    return int(found[1]), int(found[2])
+
+
+def pahole_version(text: str) -> tuple[int, int]:
+    """``(1, 24)`` of pahole's own ``v1.24``. Raises PrerequisiteError on anything else."""
+    found = re.match(r"v?(\d+)\.(\d+)", text.strip())
+    if not found:
+        raise PrerequisiteError(f"pahole says it is {text!r}", "install the Debian package dwarves")
+    return int(found[1]), int(found[2])
+
+
+def pahole_flags(version: tuple[int, int]) -> str:
+    """Flags for pahole as 6.1's scripts/pahole-flags.sh gives them, without ``-j``.
 
     With several threads the order of types in the BTF changes from run to run.
-    ``version`` is pahole's own, like ``v1.24``.
     """
-    digits = version.strip().removeprefix("v").split(".")
-    try:
-        number = int(digits[0]) * 100 + int(digits[1])
-    except (IndexError, ValueError):
-        raise PrerequisiteError(
-            f"pahole says it is {version!r}", "install the Debian package dwarves"
-        ) from None
     flags: list[str] = []
-    if 118 <= number <= 121:
+    if (1, 18) <= version <= (1, 21):
         flags.append("--skip_encoding_btf_vars")
-    if number >= 121:
+    if version >= (1, 21):
         flags.append("--btf_gen_floats")
-    if number >= 124:
+    if version >= (1, 24):
         flags.append("--lang_exclude=rust")
-    if number >= 125:
+    if version >= (1, 25):
         flags += ["--skip_encoding_btf_inconsistent_proto", "--btf_gen_optimized"]
     return " ".join(flags)
+
+
+def btf_variables(base: str, toolchain: Tools) -> dict[str, str]:
+    """kbuild's variables for the type information of a kernel built from ``base``.
+
+    From 7.0 on the source asks for reproducible output itself where KBUILD_BUILD_TIMESTAMP is
+    set (scripts/Makefile.btf), so its own flags stay.
+    """
+    if base_version(base) >= (7, 0):
+        return {"PAHOLE": toolchain.pahole_path} if toolchain.pahole_path else {}
+    return {"PAHOLE_FLAGS": pahole_flags(pahole_version(toolchain.pahole))}
 
 
 def make(
@@ -158,14 +182,14 @@ def make(
     targets: Sequence[str],
     *,
     jobs: int,
-    pahole: str,
+    btf: Mapping[str, str],
     ccache: Path | None,
     variables: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The command line of one kbuild run in ``linux`` with its output in ``linux/<out>``.
 
     The output must be a direct child of the source: kbuild then calls the source ``..``
-    instead of by its absolute path. ``pahole`` is its version line.
+    instead of by its absolute path. ``btf`` is what ``btf_variables`` gives.
     """
     # The later one wins; all output trees look the same, so the choice of one changes no byte.
     mapping = f"-ffile-prefix-map={linux}=/linux -ffile-prefix-map={linux / out}=/linux/out"
@@ -174,7 +198,7 @@ def make(
         "ARCH": "x86_64",
         "KCFLAGS": mapping,
         "KAFLAGS": mapping,
-        "PAHOLE_FLAGS": pahole_flags(pahole),
+        **btf,
         **({"CC": "ccache gcc"} if ccache is not None else {}),
         **(variables or {}),
     }
@@ -196,20 +220,25 @@ def digest(parts: object) -> str:
 
 
 def kernel_key(
-    base_sha256: str, patches: Sequence[str], options: Mapping[str, str], toolchain: Tools
+    base: str,
+    base_sha256: str,
+    patches: Sequence[str],
+    options: Mapping[str, str],
+    toolchain: Tools,
 ) -> str:
     """The content address of a build: every input that can change a byte of it.
 
-    ``patches`` are the hashes of the patches in order, ``options`` the merged fragments.
+    ``base`` is the variant's, ``patches`` are the hashes of the patches in order, ``options``
+    the merged fragments.
     """
     versions = asdict(toolchain)
-    del versions["ccache"]
+    for same_bytes in ("ccache", "pahole_path"):
+        del versions[same_bytes]
+    btf = btf_variables(base, replace(toolchain, pahole_path=""))
     return digest(
         {
             "recipe": RECIPE,
-            "command": make(
-                Path("/linux"), "out", (), jobs=1, pahole=toolchain.pahole, ccache=None
-            ),
+            "command": make(Path("/linux"), "out", (), jobs=1, btf=btf, ccache=None),
             "base": base_sha256,
             "patches": list(patches),
             "options": dict(options),

@@ -13,15 +13,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
-from harness.kernel import series
+from harness.kernel import debian, recipe, series
 from harness.proc import run
 
 DEBIAN_SOURCES = Path("/usr/src")
+DOWNLOADED = ("linux-source-7.3",)
+"""Bases that are had from a newer Debian release where the machine's own lacks them."""
+
 _VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(\S*)$", re.MULTILINE)
 _REMEDY = "give a kernel tree or tarball as KERNEL_SRC="
 
@@ -58,27 +61,82 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def locate(base: str, override: str | None) -> Source:
-    """The base source: ``override`` (KERNEL_SRC, a tree or tarball) or the Debian package.
+def locate(base: str, override: str | None, downloads: Path, say: Callable[[str], None]) -> Source:
+    """The base source: ``override`` (a tree or tarball), else the Debian package ``base``.
 
-    Raises UserError for an override that is no kernel source, PrerequisiteError when the
-    package is not installed.
+    Where the package is not installed, one of ``DOWNLOADED`` is had from Debian's mirror and
+    kept below ``downloads``. Raises UserError for an override that is no kernel source,
+    PrerequisiteError when there is no source.
     """
     if override:
-        path = Path(override).expanduser().resolve()
-        if path.is_dir():
-            if not (path / "Kbuild").is_file() or not (path / "arch/x86").is_dir():
-                raise UserError(f"KERNEL_SRC={override}: no kernel tree there", _REMEDY)
-            return Source(path=path, sha256=_tree_sha256_once(path), is_tree=True)
-        if not path.is_file():
-            raise UserError(f"KERNEL_SRC={override}: not there", _REMEDY)
-        return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+        return user_source(override)
     path = DEBIAN_SOURCES / f"{base}.tar.xz"
     if not path.is_file():
-        raise PrerequisiteError(
-            f"{path} is missing", f"install the Debian package {base}, or {_REMEDY}"
-        )
+        if base not in DOWNLOADED:
+            raise PrerequisiteError(
+                f"{path} is missing", f"install the Debian package {base}, or {_REMEDY}"
+            )
+        path = debian.fetch_source(base, downloads, say)
     return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+
+
+def user_source(text: str) -> Source:
+    """The tree or tarball ``text`` of the user's own. Raises UserError when it is none."""
+    path = Path(text).expanduser().resolve()
+    if path.is_dir():
+        if not (path / "Kbuild").is_file() or not (path / "arch/x86").is_dir():
+            raise UserError(f"KERNEL_SRC={text}: no kernel tree there", _REMEDY)
+        return Source(path=path, sha256=_tree_sha256_once(path), is_tree=True)
+    if not path.is_file():
+        raise UserError(f"KERNEL_SRC={text}: not there", _REMEDY)
+    return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+
+
+def version_of(text: str) -> tuple[int, int]:
+    """Version and patch level of the user's tree or tarball ``text``, from its Makefile.
+
+    Raises UserError when it is no kernel source.
+    """
+    path = Path(text).expanduser().resolve()
+    if path.is_dir():
+        makefile = path / "Makefile"
+        head = makefile.read_text(encoding="utf-8") if makefile.is_file() else ""
+    elif path.is_file():
+        head = _makefile_in(path, path.stat().st_mtime_ns)
+    else:
+        raise UserError(f"KERNEL_SRC={text}: not there", _REMEDY)
+    words = parse_version(head, f"KERNEL_SRC={text}").split(".")
+    return int(words[0]), int(words[1])
+
+
+@functools.cache
+def _makefile_in(tarball: Path, mtime_ns: int) -> str:
+    """The top Makefile of a tarball, "" where there is none; reads no further than that."""
+    argv = ["tar", "-xOf", str(tarball), "--occurrence=1", "--wildcards",
+            "--no-wildcards-match-slash", "*/Makefile"]  # fmt: skip
+    return run(argv, check=False).stdout
+
+
+def stand_ins(
+    text: str | None, bases: Collection[str], version: Callable[[str], tuple[int, int]] = version_of
+) -> dict[str, str]:
+    """Which source of KERNEL_SRC (a list with commas) replaces which of ``bases``.
+
+    Each stands in for the newest base that is not newer than it, so a 6.1 tree never becomes
+    Linux 7.3; one older than every base for the oldest. Raises UserError when two are for one.
+    """
+    ordered = sorted(bases, key=recipe.base_version)
+    chosen: dict[str, str] = {}
+    for word in [part.strip() for part in (text or "").split(",") if part.strip()]:
+        older = [base for base in ordered if recipe.base_version(base) <= version(word)]
+        base = older[-1] if older else ordered[0]
+        if base in chosen:
+            raise UserError(
+                f"KERNEL_SRC={text}: both {chosen[base]} and {word} would replace {base}",
+                "give one source for each base",
+            )
+        chosen[base] = word
+    return chosen
 
 
 def _tarball_sha256(path: Path) -> str:

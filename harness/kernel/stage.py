@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The stage as a whole: every kernel of a run, and bench, from one request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.kernel import source
 from harness.kernel.adopt import adopt
 from harness.kernel.artefacts import Bench, Kernel, Selftests
 from harness.kernel.bench import base_variant, build_bench
-from harness.kernel.build import KernelRequest, Say, build_kernel, ignore
+from harness.kernel.build import KernelRequest, Say, build_kernel, ignore, plan
 from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.model import VariantSpec
@@ -23,7 +24,7 @@ class StageRequest:
     cache: Path
     jobs: int  # compilers side by side
     kernels: str | None = None
-    source: str | None = None  # the user's KERNEL_SRC=
+    source: str | None = None  # the user's KERNEL_SRC=: one for each base, with commas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +36,25 @@ class StageResult:
     selftests: Selftests | None = None
 
 
-def _request(request: StageRequest, variant: VariantSpec) -> KernelRequest:
-    return KernelRequest(
-        variant=variant,
-        configs=request.configs,
-        cache=request.cache,
-        jobs=request.jobs,
-        source=request.source,
-    )
+def kernel_requests(
+    request: StageRequest, wanted: Sequence[VariantSpec], say: Say
+) -> dict[str, KernelRequest]:
+    """What to build for ``wanted``, by variant; says which of them KERNEL_SRC does not fit."""
+    bases = {spec.base for spec in (*request.variants.values(), *wanted)}
+    sources = source.stand_ins(request.source, bases)
+    for spec in wanted:
+        if sources and spec.base not in sources:
+            say(f"KERNEL_SRC={request.source} is not used for {spec.name}: that is {spec.base}")
+    return {
+        spec.name: KernelRequest(
+            variant=spec,
+            configs=request.configs,
+            cache=request.cache,
+            jobs=request.jobs,
+            source=sources.get(spec.base),
+        )
+        for spec in wanted
+    }
 
 
 def make_kernels(
@@ -57,8 +69,8 @@ def make_kernels(
     """Make every kernel of ``request`` ready to boot; with ``bench`` that program, with
     ``selftests`` the base's BPF self-tests.
 
-    All names and images are checked before anything is built, and the user's own kernels with
-    ``check``, which raises for one that is of no use. Raises the errors of ``resolve``,
+    All names, images and sources are checked before anything is built, and the user's own kernels
+    with ``check``, which raises for one that is of no use. Raises the errors of ``resolve``,
     ``adopt``, ``check``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
     """
     packages, modules = request.cache / "packages", request.cache / "modules"
@@ -66,15 +78,20 @@ def make_kernels(
     adopted = {c.name: adopt(c, modules, say) for c in chosen if not isinstance(c, VariantSpec)}
     for kernel in adopted.values():
         check(kernel)
+    base = base_variant(request.variants)
+    named = [c for c in chosen if isinstance(c, VariantSpec)]
+    wanted = [*named, *([base] if (bench or selftests) and base not in named else [])]
+    requests = kernel_requests(request, wanted, say)
+    for each in requests.values():
+        plan(each, say)
     kernels = tuple(
-        build_kernel(_request(request, c), say, detail)
+        build_kernel(requests[c.name], say, detail)
         if isinstance(c, VariantSpec)
         else adopted[c.name]
         for c in chosen
     )
-    base = _request(request, base_variant(request.variants))
     return StageResult(
         kernels=kernels,
-        bench=build_bench(base, say, detail) if bench else None,
-        selftests=build_selftests(base, say, detail) if selftests else None,
+        bench=build_bench(requests[base.name], say, detail) if bench else None,
+        selftests=build_selftests(requests[base.name], say, detail) if selftests else None,
     )

@@ -158,10 +158,11 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
             frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
+        kernels = request.kernels or ",".join(planned.suite.kernels) or None
         if request.baseline is not None:
-            _check_baseline(request.baseline, names(request.kernels, progress))
+            _check_baseline(request.baseline, names(kernels, progress))
         check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
-        prepared = prepare(request.kernels, frozen, progress, model=model, check=check)
+        prepared = prepare(kernels, frozen, progress, model=model, check=check)
         return _run(request, planned, prepared, progress)
 
 

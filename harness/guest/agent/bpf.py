@@ -6,6 +6,7 @@ import os
 
 NR_BPF = 321  # x86_64
 PROG_LOAD = 5
+PROG_TEST_RUN = 10
 PROG_GET_NEXT_ID = 11
 PROG_GET_FD_BY_ID = 13
 OBJ_GET_INFO_BY_FD = 15
@@ -62,6 +63,15 @@ def load(program_type: int, instructions: bytes) -> int:
     pointers = [ctypes.addressof(text), ctypes.addressof(licence)]
     low_and_high = [half for p in pointers for half in (p & 0xFFFFFFFF, p >> 32)]
     return _bpf(PROG_LOAD, _words(program_type, len(instructions) // 8, *low_and_high), 48)
+
+
+def run(program_fd: int) -> int:
+    """Run a program once on an empty packet; what it returned. Raises OSError."""
+    packet = ctypes.create_string_buffer(64)
+    pointer = ctypes.addressof(packet)
+    attr = _words(program_fd, 0, len(packet), 0, pointer & 0xFFFFFFFF, pointer >> 32)
+    _bpf(PROG_TEST_RUN, attr, 48)
+    return int(attr[1])
 
 
 def programs() -> list[dict[str, object]]:

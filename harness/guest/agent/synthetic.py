@@ -26,6 +26,11 @@ def program(instructions: int) -> bytes:
     return SET + ADD * (instructions - 2) + EXIT
 
 
+def result(instructions: int) -> int:
+    """What that program returns, in 32 bits."""
+    return (instructions - 2) * 1000 & 0xFFFFFFFF
+
+
 def load(rng: Random) -> int:
     """Load a program of a random type and size; its file descriptor. Raises OSError."""
     length = 2 + jited_bytes(rng) // BYTES_PER_INSN

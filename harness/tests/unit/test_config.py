@@ -38,8 +38,20 @@ def test_every_suite_says_its_isolation_and_tags() -> None:
         assert len(suites[name].seeds) >= 3
 
 
+def test_a_suites_kernels_are_variants() -> None:
+    """The first named is the baseline where the usual one is not among them."""
+    known = load.variants()
+    for suite in load.suites().values():
+        assert set(suite.kernels) <= set(known), suite.name
+    mainline, reference = load.suites()["mainline"], load.suites()["reference"]
+    assert mainline.kernels == ("bpf_prog_pack", "mainline-norox", "mainline")
+    assert mainline.params == reference.params
+    assert (mainline.seeds, mainline.pti) == ((1, 2, 3), ("on", "off"))
+
+
 def test_a_night_measures_with_every_workload_that_measures() -> None:
-    judges = {"selftests", "vmalloc", "test-execmem", "pmu-check"}  # nothing but a verdict
+    # Nothing but a verdict:
+    judges = {"selftests", "vmalloc", "test-execmem", "modules-race", "pmu-check"}
     assert set(load.suites()["nightly"].workloads) == set(load.workload_folders()) - judges
 
 

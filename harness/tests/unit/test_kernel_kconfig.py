@@ -82,3 +82,22 @@ def test_digest_tells_choices_apart_but_for_those_left_out(
     assert kconfig.digest(options, without={name}) == kconfig.digest(changed, without={name})
     same = options.get(name, "n") == value
     assert (kconfig.digest(options) == kconfig.digest(changed)) == same
+
+
+def test_a_base_has_its_own_names() -> None:
+    differences = kconfig.Differences(
+        renamed={"CONFIG_OLD": "CONFIG_NEW"},
+        left_out={"CONFIG_GONE": "nothing does it any more"},
+        added={"CONFIG_MORE": "n"},
+    )
+    options = {"CONFIG_OLD": "m", "CONFIG_GONE": "y", "CONFIG_SAME": "64"}
+    assert kconfig.adapt(options, differences) == {
+        "CONFIG_NEW": "m",
+        "CONFIG_SAME": "64",
+        "CONFIG_MORE": "n",
+    }
+
+
+@given(OPTIONS)
+def test_a_base_without_differences_is_as_the_fragments_say(options: dict[str, str]) -> None:
+    assert kconfig.adapt(options, kconfig.Differences()) == options

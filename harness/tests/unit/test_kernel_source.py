@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
-from harness.kernel import series, source
+from harness.kernel import debian, series, source
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\nEXTRAVERSION =\nNAME = x\n"
 
@@ -123,7 +123,7 @@ def test_a_tarball(tmp_path: Path) -> None:
     tree_at(tmp_path / "linux-x")
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "linux-x", "linux-x")
-    found = source.locate("ignored", str(tmp_path / "x.tar.gz"))
+    found = source.user_source(str(tmp_path / "x.tar.gz"))
     work = source.unpack(found, tmp_path / "work", lambda _: None)
     assert work.version == "6.1.192"
     assert (work.linux / "Kbuild").is_file()
@@ -131,7 +131,7 @@ def test_a_tarball(tmp_path: Path) -> None:
 
 def test_a_damaged_tarball(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"no tar at all")
-    found = source.locate("ignored", str(tmp_path / "x.tar"))
+    found = source.user_source(str(tmp_path / "x.tar"))
     with pytest.raises(InfrastructureError, match="cannot be unpacked") as caught:
         source.unpack(found, tmp_path / "work", lambda _: None)
     assert "\n" not in str(caught.value)
@@ -141,7 +141,7 @@ def test_a_damaged_tarball(tmp_path: Path) -> None:
 def test_kernel_src_that_is_none(tmp_path: Path, given: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="KERNEL_SRC="):
-        source.locate("ignored", str(tmp_path / given))
+        source.user_source(str(tmp_path / given))
 
 
 def test_the_package_is_named_when_it_is_missing(
@@ -149,7 +149,72 @@ def test_the_package_is_named_when_it_is_missing(
 ) -> None:
     monkeypatch.setattr(source, "DEBIAN_SOURCES", tmp_path)
     with pytest.raises(PrerequisiteError, match=r"Debian package linux-source-6\.1, or give"):
-        source.locate("linux-source-6.1", None)
+        source.locate("linux-source-6.1", None, tmp_path, print)
+
+
+def test_a_source_is_installed_given_or_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(base: str, store: Path, say: object) -> Path:
+        asked.append(base)
+        (store / "x.tar.xz").write_bytes(b"downloaded")
+        return store / "x.tar.xz"
+
+    monkeypatch.setattr(source, "DEBIAN_SOURCES", tmp_path / "usr/src")
+    monkeypatch.setattr(debian, "fetch_source", fetch)
+    downloaded = source.locate("linux-source-7.3", None, tmp_path, print)
+    assert downloaded.path == tmp_path / "x.tar.xz"
+    given = source.locate("linux-source-7.3", str(tree_at(tmp_path / "t")), tmp_path, print)
+    assert given.is_tree
+    (tmp_path / "usr/src").mkdir(parents=True)
+    (tmp_path / "usr/src/linux-source-7.3.tar.xz").write_bytes(b"installed")
+    installed = source.locate("linux-source-7.3", None, tmp_path, print)
+    assert installed.path.parent == tmp_path / "usr/src"
+    assert asked == ["linux-source-7.3"]
+
+
+BASES = ("linux-source-7.3", "linux-source-6.1")
+VERSIONS = {"old": (5, 15), "a": (6, 1), "b": (6, 12), "c": (7, 3), "d": (8, 0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        (None, {}),
+        ("", {}),
+        ("a", {"linux-source-6.1": "a"}),
+        ("old", {"linux-source-6.1": "old"}),
+        ("b", {"linux-source-6.1": "b"}),
+        ("c", {"linux-source-7.3": "c"}),
+        ("d", {"linux-source-7.3": "d"}),
+        ("c, a", {"linux-source-7.3": "c", "linux-source-6.1": "a"}),
+    ],
+)
+def test_kernel_src_replaces_the_base_that_it_is_made_for(
+    text: str | None, chosen: dict[str, str]
+) -> None:
+    assert source.stand_ins(text, BASES, VERSIONS.__getitem__) == chosen
+
+
+def test_two_sources_for_one_base() -> None:
+    with pytest.raises(UserError, match=r"both a and b would replace linux-source-6\.1"):
+        source.stand_ins("a,b", BASES, VERSIONS.__getitem__)
+
+
+def test_the_version_of_a_tree_and_of_a_tarball(tmp_path: Path) -> None:
+    tree = tree_at(tmp_path / "linux-x")
+    (tree / "arch/x86/Makefile").write_text("VERSION = 9\nPATCHLEVEL = 9\n")
+    assert source.version_of(str(tree)) == (6, 1)
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as tar:
+        tar.add(tree, "linux-x")
+    assert source.version_of(str(tmp_path / "x.tar.gz")) == (6, 1)
+    (tmp_path / "x.tar").write_bytes(b"no tar at all")
+    with pytest.raises(UserError, match="no kernel version in it"):
+        source.version_of(str(tmp_path / "x.tar"))
+    with pytest.raises(UserError, match="not there"):
+        source.version_of(str(tmp_path / "nowhere"))
 
 
 def test_tree_hash_sees_content_names_modes_and_links(tmp_path: Path) -> None:
@@ -188,4 +253,4 @@ def test_a_built_tree_without_git_is_refused(tmp_path: Path) -> None:
     tree = tree_at(tmp_path / "t")
     (tree / ".config").write_text("CONFIG_A=y\n")
     with pytest.raises(UserError, match="mrproper"):
-        source.locate("ignored", str(tree))
+        source.user_source(str(tree))

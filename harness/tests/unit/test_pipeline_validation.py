@@ -36,8 +36,9 @@ def window(number: int, kernel: int = 0, stlb: int = 0, walks: int = 0) -> dict[
 
 def report(*windows: dict[str, Any]) -> reports.Report:
     document = {
-        "schema": 1, "profile": {}, "policy": {}, "qemu": {}, "vcpus": 1,
-        "windows": list(windows), "unclosed": [], "self_checks": [],
+        "schema": 2, "profile": {}, "policy": {}, "qemu": {}, "vcpus": 1,
+        "windows": list(windows), "watched": [], "snapshots": [], "unclosed": [],
+        "self_checks": [],
     }  # fmt: skip
     return msgspec.convert(document, reports.Report)
 

@@ -36,12 +36,13 @@ class Boot:
     profile: str = "skylake-sp"
     pcid: str = "tagged"
     mode: Mode = Mode.EXACT
+    kernel: str = "bpf_prog_pack"
     told_pti: str | None = None  # what the plugin is told; None: as it is
 
     def report(self, folder: Path, **words: Any) -> bytes:
         """The model's report; ``words`` are those of ``itlb.plugin_option``."""
         folder.mkdir(parents=True, exist_ok=True)
-        kernel = prepare.kernels("bpf_prog_pack", Progress(), bench=False).kernels[0]
+        kernel = prepare.kernels(self.kernel, Progress(), bench=False).kernels[0]
         out, profile = folder / "itlb.json", itlb.profile_path(self.profile)
         plugin = itlb.plugin_option(
             itlb.build_plugin().path, out, profile, self.pcid, self.told_pti or self.pti, **words
