@@ -47,8 +47,8 @@ from harness.vm.session import VmResult, boot
 CONSOLE_TAIL = 20
 
 SILENT_S = 180.0
-"""A guest that has written nothing at all after this wall time never will: the slowest here
-(a compressed distribution kernel under the model) writes its first line after some MEASURED s."""
+"""A guest that has written nothing at all after this wall time never will: only unpacking the
+kernel comes before its first line."""
 
 TRACE = "itlb.trace"
 """A trial's page trace, in its raw folder."""

@@ -85,8 +85,7 @@ def test_no_end_stays_a_hang() -> None:
     ("symptom", "kind", "option"),
     [
         ("initramfs", "no_init", "CONFIG_BLK_DEV_INITRD=y"),
-        ("script", "no_init", "CONFIG_BINFMT_SCRIPT=y"),
-        ("devtmpfs", "kernel", "CONFIG_DEVTMPFS=y"),
+        ("script", "panic", "CONFIG_BINFMT_SCRIPT=y"),
     ],
 )
 def test_the_console_tells_what_the_kernel_lacks(symptom: str, kind: str, option: str) -> None:
@@ -94,3 +93,26 @@ def test_the_console_tells_what_the_kernel_lacks(symptom: str, kind: str, option
     assert isinstance(failure, tuple)
     assert failure[0] == kind
     assert option in failure[1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        (["init: no devtmpfs", "init: no ttyS1"], ["CONFIG_DEVTMPFS=y", "CONFIG_SERIAL_8250=y"]),
+        (["init: no proc"], ["CONFIG_PROC_FS=y"]),
+        (["init: no tmpfs", "init: no tmpfs"], ["CONFIG_SHMEM=y and CONFIG_TMPFS=y"]),
+    ],
+)
+def test_what_the_first_program_could_not_do(lines: list[str], options: list[str]) -> None:
+    failure = guest_output(ended(), "\n".join([HEALTHY, *lines, ""]), b"")
+    assert isinstance(failure, tuple)
+    kind, message = failure
+    assert kind == "kernel"
+    assert message.startswith("the agent could not run: build this kernel with ")
+    assert [message.count(option) for option in options] == [1] * len(options)
+
+
+def test_what_init_could_not_mount_is_no_failure_by_itself(tmp_path: Path) -> None:
+    text = HEALTHY + "init: no debugfs\ninit: no devpts\n"
+    output = guest_output(ended(), text, channel(tmp_path, b'{"status": "ok"}'))
+    assert isinstance(output, protocol.GuestOutput)
