@@ -135,13 +135,6 @@ void feed_invlpg(unsigned int index, uint64_t address)
 	drop_page(index);
 }
 
-static void marker_error(void)
-{
-	if (plugin.trace)
-		trace_marker_error(plugin.trace);
-	plugin.machine.marker_errors++;
-}
-
 static void take_snapshot(unsigned int index, uint64_t id)
 {
 	struct machine *m = &plugin.machine;
@@ -198,7 +191,9 @@ void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
 			translate_anew();
 		break;
 	default:
-		marker_error();
+		if (plugin.trace)
+			trace_marker_error(plugin.trace);
+		m->marker_errors++;
 	}
 }
 

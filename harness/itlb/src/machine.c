@@ -257,8 +257,9 @@ void machine_open(struct machine *m, uint64_t id, const struct score *scores)
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (m->cores[i].present)
 			tally_now(&m->cores[i], &scores[i], &m->cores[i].opened);
+	if (!m->seen[id])	/* else it goes on with what was counted before */
+		m->window_armed[id] = m->armed;
 	m->seen[id] = true;
-	m->window_armed[id] = m->armed;
 	m->window = id;
 }
 

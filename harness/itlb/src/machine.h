@@ -83,7 +83,7 @@ struct machine {
 	unsigned int watches;
 	unsigned int armed;	/* the first so many watches count every execution */
 	unsigned int window;	/* the one that is open, 0: none */
-	unsigned int window_armed[MAX_WINDOWS];	/* armed when it was opened */
+	unsigned int window_armed[MAX_WINDOWS];	/* armed when it was first opened */
 	bool seen[MAX_WINDOWS];
 	struct snapshot *snapshots[MAX_SNAPSHOT];	/* in the order they were taken */
 	unsigned int snapshot_count;
