@@ -2,6 +2,9 @@
 """A population of BPF programs loaded with bcc, under a mixed system-call load."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import fleet
@@ -10,6 +13,25 @@ from agent.workload_api import Context, WorkloadFailed
 
 HEADERS = "/opt/kernel-headers"
 QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "max": 1.0}
+
+
+@contextmanager
+def errors_to(path: Path) -> Iterator[None]:
+    """What this process writes to its standard error goes to ``path`` meanwhile: clang, inside
+    it, says there what is wrong with a program."""
+    saved = os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def first_error(text: str) -> str:
+    """The first error that clang printed, "" when there is none."""
+    return next((line.strip() for line in text.splitlines() if "error:" in line), "")
 
 
 class Workload:
@@ -66,13 +88,21 @@ class Workload:
     def _compile(self, ctx: Context, wanted: list[int]) -> Any:
         """bcc's module with a function for each size. Raises WorkloadFailed."""
         os.environ["BCC_KERNEL_SOURCE"] = HEADERS
+        if not Path(HEADERS).is_dir():
+            raise WorkloadFailed("no headers of this kernel, which bcc needs: CONFIG_IKHEADERS=m")
         ctx.progress(f"compiling {len(wanted)} functions with bcc")
-        try:
-            from bcc import BPF  # type: ignore[import-not-found]
+        import bcc  # type: ignore[import-not-found]
 
-            return BPF(text=fleet.source(wanted))
+        errors = Path("/tmp/bcc-errors.txt")
+        try:
+            with errors_to(errors):
+                return bcc.BPF(text=fleet.source(wanted))
         except Exception as error:
-            raise WorkloadFailed(f"bcc: {error}") from error
+            why = first_error(errors.read_text(errors="replace")) or str(error)
+            raise WorkloadFailed(
+                f"bcc {bcc.__version__} does not compile with the headers of Linux "
+                f"{os.uname().release}: {why}"
+            ) from error
 
     def _attach(self, ctx: Context, module: Any, name: str, number: int) -> None:
         """Load ``name`` once more and attach it. Raises WorkloadFailed."""

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The population of bcc-fleet: sizes, order, C text; outside a guest."""
 
+import os
 import random
-from types import ModuleType
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -58,3 +61,50 @@ def test_a_share_is_a_share(sizes: list[int], limit: int) -> None:
         fleet = workload_module(monkeypatch, "bcc-fleet", "fleet")
         assert 0 <= fleet.share_under(sizes, limit) <= 1
         assert fleet.quantile(sizes, 1.0) == max(sizes)
+
+
+class Bcc(ModuleType):
+    """A bcc whose clang says what is wrong as the real one does: on standard error."""
+
+    __version__ = "0.26.0"
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__("bcc")
+        self._message = message
+
+    def BPF(self, text: str) -> None:
+        if self._message:
+            os.write(2, self._message)
+            raise Exception("Failed to compile BPF module <text>")
+
+
+def compiled(monkeypatch: pytest.MonkeyPatch, headers: Path, message: bytes) -> None:
+    module = workload_module(monkeypatch, "bcc-fleet", "bcc_fleet")
+    monkeypatch.setattr(module, "HEADERS", str(headers))
+    monkeypatch.setenv("BCC_KERNEL_SOURCE", "")
+    monkeypatch.setitem(sys.modules, "bcc", Bcc(message))
+    guest = SimpleNamespace(progress=lambda _: None)
+    try:
+        module.Workload()._compile(guest, [130])
+    except module.WorkloadFailed as error:
+        pytest.fail(str(error))
+
+
+def test_a_compiler_that_is_too_old_is_said_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clang = b"In file included from x:\ninclude/linux/fs.h:2465:1: error: static_assert failed\n"
+    with pytest.raises(pytest.fail.Exception) as caught:
+        compiled(monkeypatch, tmp_path, clang)
+    assert str(caught.value) == (
+        f"bcc 0.26.0 does not compile with the headers of Linux {os.uname().release}: "
+        "include/linux/fs.h:2465:1: error: static_assert failed"
+    )
+    with pytest.raises(pytest.fail.Exception, match="Failed to compile BPF module"):
+        compiled(monkeypatch, tmp_path, b"no more than a warning\n")
+    compiled(monkeypatch, tmp_path, b"")
+
+
+def test_a_kernel_without_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match="no headers of this kernel"):
+        compiled(monkeypatch, tmp_path / "none", b"")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.kernel import adopt, cache, kconfig, naming, resolve
+from harness.errors import PrerequisiteError, UserError
+from harness.kernel import adopt, cache, kconfig, naming, resolve, stage
 from harness.kernel.artefacts import UserKernel
-from harness.kernel.stage import StageRequest, make_kernels
+from harness.kernel.stage import StageRequest, kernel_requests, make_kernels
 from harness.model import VariantSpec
 from harness.tests.unit.test_kernel_bootimage import bzimage, vmlinux
 
@@ -218,3 +218,32 @@ def test_bad_images_stop_the_stage_before_anything_is_built(tmp_path: Path) -> N
     with pytest.raises(UserError, match="CONFIG_BPF_SYSCALL"):
         make_kernels(request)
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_source_is_for_the_variants_whose_base_it_replaces(tmp_path: Path) -> None:
+    later = VariantSpec(name="mainline", title="", role="", base="linux-source-7.3")
+    tree = tmp_path / "linux-6.1"
+    tree.mkdir()
+    (tree / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\n")
+    request = StageRequest(
+        variants={**VARIANTS, "mainline": later}, configs=tmp_path, cache=tmp_path, jobs=1,
+        source=str(tree),
+    )  # fmt: skip
+    lines: list[str] = []
+    found = kernel_requests(request, [VARIANTS["upstream"], later], lines.append)
+    assert found["upstream"].source == str(tree)
+    assert found["mainline"].source is None
+    assert lines == [f"KERNEL_SRC={tree} is not used for mainline: that is linux-source-7.3"]
+
+
+def test_a_source_that_is_not_there_stops_the_stage_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_source(request: object, say: object) -> None:
+        raise PrerequisiteError("no source")
+
+    monkeypatch.setattr(stage, "plan", no_source)
+    monkeypatch.setattr(stage, "build_kernel", lambda *_: pytest.fail("something was built"))
+    request = StageRequest(variants=VARIANTS, configs=tmp_path, cache=tmp_path, jobs=1)
+    with pytest.raises(PrerequisiteError, match="no source"):
+        make_kernels(request, bench=False)
