@@ -92,11 +92,13 @@ def table(block: Block, *, full: bool = False) -> TextTable:
     per second only, and a state is shown at one edge of the window.
     """
     notes = _Footnotes()
-    shown, zero, left = _select(block, full)
+    shown, zero, unknown, left = _select(block, full)
     lines = tuple(_lines(block, shown, notes))
     extra = []
     if zero:
-        extra.append("0 in every build at every seed: " + "; ".join(_zero_titles(zero)))
+        extra.append("0 in every build at every seed: " + "; ".join(_titles(zero)))
+    for reason, rows in unknown.items():
+        extra.append(f"{reason}: " + "; ".join(_titles(rows)))
     if left:
         extra.append(f"{text.plural(left, 'more reading')} not shown: see `export`")
     return TextTable(
@@ -116,10 +118,12 @@ def table(block: Block, *, full: bool = False) -> TextTable:
     )
 
 
-def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
-    """Rows to show; rows that are 0 everywhere; how many others are left out."""
+def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], dict[str, list[Row]], int]:
+    """Rows to show; rows that are 0 everywhere; rows without a value anywhere, by the reason;
+    how many others are left out."""
     shown: list[Row] = []
     zero: list[Row] = []
+    unknown: dict[str, list[Row]] = {}
     left = others = 0
     rates = {_identity(row) for row in block.rows if row.per is not Per.TOTAL}
     edges: dict[str, set[str]] = {}
@@ -136,12 +140,28 @@ def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], int]:
             continue
         if series.key(row) in curves or (not row.label(series.CYCLE) and _all_zero(row)):
             zero.append(row)
+        elif not full and (reason := _unknown_everywhere(row)):
+            unknown.setdefault(reason, []).append(row)
         elif row.metric.section is Section.OTHER and others >= MAX_OTHER and not full:
             left += 1
         else:
             others += row.metric.section is Section.OTHER
             shown.append(row)
-    return shown, zero, left
+    return shown, zero, unknown, left
+
+
+def _unknown_everywhere(row: Row) -> str:
+    """The one reason for which no build has a value; "" where one has, or reasons differ.
+
+    What the tables are about, the iTLB, is shown in its place all the same.
+    """
+    if row.metric.section is Section.ITLB or any(cell.values for cell in row.cells.values()):
+        return ""
+    reasons = {(u.status, u.reason) for cell in row.cells.values() for u in cell.unknown}
+    if len(reasons) != 1:
+        return ""
+    ((status, reason),) = reasons
+    return f"{text.STATUS_WORDS[status]} on any build ({reason})"
 
 
 def _is_counted_calls(row: Row) -> bool:
@@ -179,7 +199,7 @@ def _all_zero(row: Row) -> bool:
     return bool(cells) and not any(c.unknown or any(c.values.values()) for c in cells)
 
 
-def _zero_titles(rows: Sequence[Row]) -> list[str]:
+def _titles(rows: Sequence[Row]) -> list[str]:
     """``2 MB walks (BPF text, user text)``: what tells rows of one reading apart, together."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:

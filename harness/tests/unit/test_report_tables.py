@@ -87,13 +87,23 @@ def test_unknown_is_a_word_with_a_reason() -> None:
     shown = tables.table(compare([with_reading(reading, "execmem")]).blocks[0])
     line = next(line for line in shown.lines if line.title == "load.p99")
     assert [cell.value for cell in line.cells] == [
-        "not counted²",
-        "not counted²",
-        "not supported³",
+        "not counted¹",
+        "not counted¹",
+        "not supported²",
     ]
-    assert "² not counted: not reported by this trial" in shown.footnotes
-    assert "³ not supported: no clock" in shown.footnotes
+    assert "¹ not counted: not reported by this trial" in shown.footnotes
+    assert "² not supported: no clock" in shown.footnotes
     assert all(cell.value != "0" for cell in line.cells)
+
+
+def test_what_no_build_has_is_one_line_with_the_reason(comparison: Comparison) -> None:
+    title = "mapped by 1 GB entries"
+    short, full = (tables.table(comparison.blocks[0], full=full) for full in (False, True))
+    assert not any(line.title.startswith(title) for line in short.lines)
+    (told,) = (note for note in short.footnotes if title in note)
+    assert told.startswith("not supported on any build (")
+    shown = next(line for line in full.lines if line.title.startswith(title))
+    assert all(cell.value.startswith("not supported") for cell in shown.cells)
 
 
 def test_scaled_is_marked() -> None:
