@@ -7,7 +7,7 @@ together; Linux forbids nothing at higher levels in these parts.
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -33,9 +33,10 @@ SIZES = {"pte": "4 kB", "pmd": "2 MB", "pud": "1 GB"}
 
 @dataclass(frozen=True)
 class Difference:
-    """The first address at which two page tables differ, and what each has there."""
+    """Addresses at which two page tables differ in one way, and what each has there."""
 
     address: int
+    end: int
     left: str
     right: str
 
@@ -82,15 +83,41 @@ def _merged(ranges: Sequence[Range]) -> tuple[Range, ...]:
 
 def first_difference(left: Sequence[Range], right: Sequence[Range]) -> Difference | None:
     """Where ``comparable`` ranges begin to differ; None where they agree."""
+    return next(_differences(left, right), None)
+
+
+def changes(before: Sequence[Range], after: Sequence[Range]) -> tuple[tuple[int, int], ...]:
+    """The spans of addresses in which ``comparable`` ranges differ, neighbours as one."""
+    out: list[tuple[int, int]] = []
+    for one in _differences(before, after):
+        if out and out[-1][1] == one.address:
+            out[-1] = (out[-1][0], one.end)
+        else:
+            out.append((one.address, one.end))
+    return tuple(out)
+
+
+def without(ranges: Sequence[Range], spans: Sequence[tuple[int, int]]) -> tuple[Range, ...]:
+    """``comparable`` ranges less the addresses in ``spans``."""
+    bounds = [at for span in spans for at in span]
+    kept = [
+        piece
+        for whole in ranges
+        for piece in _cut(whole, bounds)
+        if not any(start <= piece.start < end for start, end in spans)
+    ]
+    return _merged(kept)
+
+
+def _differences(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Difference]:
     if tuple(left) == tuple(right):
-        return None
+        return
     sides = [PageTables(ranges, [r.start for r in ranges]) for ranges in (left, right)]
     bounds = sorted({at for ranges in (left, right) for r in ranges for at in (r.start, r.end)})
-    for address in bounds:
+    for address, end in pairwise(bounds):
         found = [_words(side.find(address)) for side in sides]
         if found[0] != found[1]:
-            return Difference(address, found[0], found[1])
-    return None
+            yield Difference(address, end, found[0], found[1])
 
 
 def _words(found: Range | None) -> str:

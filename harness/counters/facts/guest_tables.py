@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.counters.facts import page_tables, snapshots
-from harness.counters.facts.agreement import NOT_COMPARED, comparable, first_difference
+from harness.counters.facts.agreement import (
+    NOT_COMPARED,
+    changes,
+    comparable,
+    first_difference,
+    without,
+)
 from harness.counters.facts.files import Files, Missing
 from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
 from harness.counters.facts.snapshots import DIRECT_MAP, Snapshot
@@ -50,10 +56,7 @@ def at_edge(files: Files, edge: str, taken: Mapping[int, Snapshot]) -> EdgeTable
     has_dump = isinstance(files.raw(edge, DUMP), bytes)
     if has_dump:
         last = _taken(taken, snapshots.second_number(edge), edge)
-    compared = _compare(dump, has_dump, edge, (first, last))
-    notes: tuple[str, ...] = ()
-    if compared.value is None and has_dump:
-        notes = (f"page tables at {edge} were not compared with the kernel's: {compared.reason}",)
+    compared, notes = _compare(dump, has_dump, edge, (first, last))
     known = last.tables if last.snapshot.complete else dump.tables
     return EdgeTables(
         tables=known,
@@ -77,11 +80,20 @@ def _taken(taken: Mapping[int, Snapshot], number: int, edge: str) -> _Read:
     return _Read(taken[number], snapshots.tables(taken[number]))
 
 
-def _compare(dump: EdgeTables, has_dump: bool, edge: str, around: tuple[_Read, _Read]) -> Reading:
-    """How many page-table entries both ways to read them agree on. Raises TrialError."""
+def _compare(
+    dump: EdgeTables, has_dump: bool, edge: str, around: tuple[_Read, _Read]
+) -> tuple[Reading, tuple[str, ...]]:
+    """How many page-table entries both ways to read them agree on, and what could not be
+    compared. What the guest changed between the two snapshots may be either in the dump.
 
-    def none(status: Status, why: str) -> Reading:
-        return unknown(COMPARED, "page", Source.MODEL, status, why, {"at": edge})
+    Raises TrialError where they do not agree.
+    """
+
+    def none(status: Status, why: str) -> tuple[Reading, tuple[str, ...]]:
+        reading = unknown(COMPARED, "page", Source.MODEL, status, why, {"at": edge})
+        if not has_dump:
+            return reading, ()
+        return reading, (f"page tables at {edge} were not compared with the kernel's: {why}",)
 
     own = dump.tables
     if own is None:
@@ -93,23 +105,27 @@ def _compare(dump: EdgeTables, has_dump: bool, edge: str, around: tuple[_Read, _
     if lost:
         return none(Status.NOT_COUNTED, f"the kernel's dump leaves out lines of {lost[0]}")
     before, after = (comparable(one.tables, own.sections) for one in around)
-    changed = first_difference(before, after)
-    if changed is not None:
-        why = f"the guest changed {changed.address:#x} meanwhile: {changed.left}; {changed.right}"
-        return none(Status.NOT_COUNTED, why)
-    theirs = comparable(own, own.sections)
-    differs = first_difference(theirs, before)
+    changed = changes(before, after)
+    same, theirs = without(before, changed), without(comparable(own, own.sections), changed)
+    differs = first_difference(theirs, same)
     if differs is not None:
         raise TrialError(
             f"page tables at {edge}: the kernel's dump has at {differs.address:#x} {differs.left}; "
             f"the model has {differs.right}"
         )
-    return Reading(
+    agreed = Reading(
         name=COMPARED,
-        value=sum(r.pages for r in before),
+        value=sum(r.pages for r in same),
         unit="page",
         source=Source.MODEL,
         labels={"at": edge},
+    )
+    if not changed:
+        return agreed, ()
+    size = sum(end - start for start, end in changed) >> 10
+    return agreed, (
+        f"page tables at {edge}: the guest changed {size} kB, from {changed[0][0]:#x} on, while "
+        "they were read; these were not compared with the kernel's own dump",
     )
 
 

@@ -13,7 +13,7 @@ from harness.counters.facts.layout import layout, of_text
 from harness.counters.readings import RawTrial
 from harness.errors import TrialError
 from harness.model import Counters, Reading, Source, Status
-from harness.tests.unit.captured_trials import MIXED, VARIANTS, spec, trial
+from harness.tests.unit.captured_trials import MIXED, SNAPSHOTS, VARIANTS, spec, trial
 
 
 def found(name: str) -> dict[tuple[str, str], Reading]:
@@ -173,6 +173,29 @@ def test_perf_beside_the_model_where_there_is_no_pmu() -> None:
     perf = [r for r in made if r.source is Source.PERF]
     assert perf and all(r.status is Status.NOT_SUPPORTED for r in perf)
     assert sum(r.name == "itlb.walk_completed_4k" and r.value is not None for r in made) == 10
+
+
+def test_a_guests_own_snapshots_and_calls() -> None:
+    """The plugin's own output, against the kernel's dump and its counters."""
+    made = readings.of_trial(spec(), trial(SNAPSHOTS))
+    compared = [r.value for r in made.readings if r.name == "page_tables.compared"]
+    assert compared == [4544, 6605, 6605, 6590]
+    (note,) = made.notes
+    assert note.startswith("page tables at end: the guest changed 8 kB, from 0xffff88807f2c3000")
+    by = {(r.name, r.source.value, r.labels.get("phase")): r.value for r in made.readings}
+    for name in ("tlb.remote_flush", "tlb.remote_flush_received"):
+        for phase in ("load", "window", "unload", "trial"):
+            assert by[name, "model", phase] == by[name, "kernel", phase]
+    assert by["tlb.remote_flush", "model", "trial"] == 33
+    calls = {
+        r.labels["function"]: r
+        for r in made.readings
+        if r.name == "kernel.calls" and r.labels["phase"] == "load"
+    }
+    assert calls["set_memory_ro"].value == 27
+    assert calls["__split_large_page"].status is Status.NOT_SUPPORTED
+    keys = [r.key for r in made.readings]
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_program_in_the_kernels_last_text_page_is_counted() -> None:

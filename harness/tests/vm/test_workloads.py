@@ -41,13 +41,19 @@ def value(record: TrialRecord, name: str, **labels: str) -> float:
 
 
 def test_churn_on_three_builds(tmp_path: Path) -> None:
-    found = trials(tmp_path, "churn", ",".join(BUILDS), loads=300, population=40)
+    found = trials(tmp_path, "churn", ",".join(BUILDS), loads=300, population=40, probe=50)
     for record in found.values():
         assert value(record, "load.count") == 300
         assert value(record, "bpf.text.programs", at="open") == 40
         assert value(record, "bpf.text.programs", at="end") == 0
         assert value(record, "wx.mappings", at="close") == 0
         assert value(record, "load.latency", kind="load", quantile="p50") > 0
+        # Counted to the last one, in each window; unloading loads none.
+        assert value(record, "ops", window="measured") == 300
+        assert value(record, "ops", window="probe-load") == value(record, "load.probe") == 50
+        assert value(record, "ops", window="probe-unload") == 0
+        for window in ("probe-load", "probe-unload"):
+            assert value(record, "insn.kernel", window=window) > 50 * 1000
         flushed = [r for r in record.readings if r.name == "tlb.flush"]
         assert flushed
         assert all(r.status is Status.OK for r in flushed)
