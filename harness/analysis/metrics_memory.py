@@ -27,7 +27,15 @@ MEMORY: tuple[Metric, ...] = (
         Section.MEMORY,
         "pages that the allocator of BPF text, trampolines and dispatchers has taken, used or not "
         "(by caller in /proc/vmallocinfo; execmem's own statistics, the kernel image's tail "
-        "included)",
+        "included); unknown where the kernel's execmem serves every kind of text (Linux 6.10)",
+        better="lower",
+    ),
+    fact(
+        "text.held_bytes",
+        "memory held for all dynamic text",
+        "B",
+        Section.MEMORY,
+        "the same for BPF, modules (with their data), kprobes and ftrace together",
         better="lower",
     ),
     fact(

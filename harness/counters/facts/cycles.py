@@ -7,8 +7,8 @@ Counters are since the first cycle, so that a curve begins at 0; states are as s
 import re
 from collections.abc import Iterable
 
+from harness.counters.facts import held
 from harness.counters.facts.files import Files, Missing, Value, reading
-from harness.counters.facts.memory import BPF_TEXT_OWNERS
 from harness.errors import DataError
 from harness.model import Reading
 
@@ -73,7 +73,7 @@ def of_cycles(files: Files, cycles: Iterable[int]) -> list[Reading]:
                 out.append(reading(name, _since(files, key, numbers[0], cycle), "event", labels))
         free = files.parsed(at, BUDDY, lambda data: free_large(data.decode(errors="replace")))
         out.append(reading("memory.free_large", free, "page", labels))
-        out.append(reading("bpf.text.held_bytes", _held(files, at), "B", labels))
+        out.append(reading("bpf.text.held_bytes", held.by_bpf(files, at), "B", labels))
     return out
 
 
@@ -83,17 +83,3 @@ def _since(files: Files, key: str, first: int, cycle: int) -> Value:
     if isinstance(before, Missing):
         return before
     return after if isinstance(after, Missing) else after - before
-
-
-def _held(files: Files, at: str) -> Value:
-    """As ``holdings``: execmem's statistics where there are some, else by caller."""
-    file, keys = "execmem/stats", ("bytes_used", "bytes_free")
-    if not isinstance(files.raw(at, file), bytes):
-        file, keys = "proc/vmallocinfo", BPF_TEXT_OWNERS
-    total = 0
-    for key in keys:
-        part = files.number(at, file, key)
-        if isinstance(part, Missing):
-            return part
-        total += part
-    return total

@@ -3,34 +3,32 @@
 
 from collections.abc import Mapping
 
-from harness.counters.facts import modules
+from harness.counters.facts import held, modules
 from harness.counters.facts.files import Files, Missing, Value, reading
 from harness.counters.facts.layout import PAGE_NAMES, Layout
-from harness.counters.facts.memory import BPF_TEXT_OWNERS
-from harness.counters.facts.readings import EXECMEM
 from harness.errors import DataError
 from harness.model import Reading, Source, Status, unknown
 
-VMALLOC = "proc/vmallocinfo"
 MODULES = "proc/modules"
 
 
 def of_edge(files: Files, where: Layout, edge: str) -> list[Reading]:
     """Readings of ``edge``, whose text is at ``where``."""
     at = {"at": edge}
-    held = _held(files, where, edge)
+    bpf = _bpf(files, where, edge)
     return [
-        reading("bpf.text.held_bytes", held, "B", at),
-        _per_jited_byte(held, where, at),
+        reading("bpf.text.held_bytes", bpf, "B", at),
+        _per_jited_byte(bpf, where, at),
+        reading("text.held_bytes", held.by_all(files, edge), "B", at),
         *_modules(files, where, edge),
     ]
 
 
-def _per_jited_byte(held: Value, where: Layout, at: Mapping[str, str]) -> Reading:
+def _per_jited_byte(bytes_held: Value, where: Layout, at: Mapping[str, str]) -> Reading:
     """Bytes held by bytes of machine code; of no program there is no ratio."""
     name, unit = "bpf.text.held_per_jited", "B/B"
-    if isinstance(held, Missing):
-        return reading(name, held, unit, at)
+    if isinstance(bytes_held, Missing):
+        return reading(name, bytes_held, unit, at)
     if where.programs is None:
         return reading(name, Missing("; ".join(where.reasons)), unit, at)
     jited = sum(program.jited_len for program in where.programs)
@@ -38,27 +36,19 @@ def _per_jited_byte(held: Value, where: Layout, at: Mapping[str, str]) -> Readin
         why = "no program is loaded"
         return unknown(name, unit, Source.KERNEL, Status.NOT_COUNTED, why, at)
     return Reading(
-        name=name, value=round(held / jited, 3), unit=unit, source=Source.KERNEL, labels=at
+        name=name, value=round(bytes_held / jited, 3), unit=unit, source=Source.KERNEL, labels=at
     )
 
 
-def _held(files: Files, where: Layout, edge: str) -> Value:
-    """Bytes that the allocator of BPF text has taken, used or not."""
-    if isinstance(files.raw(edge, EXECMEM), bytes):
-        used, free = (files.number(edge, EXECMEM, f"bytes_{kind}") for kind in ("used", "free"))
-        if isinstance(used, Missing):
-            return used
-        return free if isinstance(free, Missing) else used + free
-    total = 0
-    for owner in BPF_TEXT_OWNERS:
-        part = files.number(edge, VMALLOC, owner)
-        if isinstance(part, Missing):
-            return part
-        total += part
-    if not total and where.programs is None:
+def _bpf(files: Files, where: Layout, edge: str) -> Value:
+    """Bytes held for BPF text; unknown where there is text and nobody is known to hold it."""
+    total = held.by_bpf(files, edge)
+    if isinstance(total, Missing) or total:
+        return total
+    if where.programs is None:
         return Missing("; ".join(where.reasons) or "programs are not known")
-    if not total and any(p.jited_len for p in where.programs or ()):
-        return Missing(f"{VMALLOC} names no function that is known to allocate BPF text")
+    if any(p.jited_len for p in where.programs):
+        return Missing(f"{held.VMALLOC} names no function that is known to allocate BPF text")
     return total
 
 

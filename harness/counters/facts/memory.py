@@ -13,12 +13,17 @@ QUOTED = 60
 OWNERS: Mapping[str, str] = {
     "bpf_jit_binary_alloc": "bpf_text",
     "bpf_prog_pack_alloc": "bpf_text",
-    "execmem_alloc": "bpf_text",
-    "new_area": "bpf_text",
+    "new_area": "bpf_text",  # of our series, which has statistics of its own
     "bpf_trampoline_update": "bpf_trampoline",
     "bpf_trampoline_get": "bpf_trampoline",
     "bpf_dispatcher_change_prog": "bpf_trampoline",
     "bpf_jit_alloc_exec_page": "bpf_trampoline",
+    # Since Linux 6.10 for text of every kind and, since 6.13, from shared large pages.
+    "execmem_alloc": "execmem",
+    "execmem_alloc_rw": "execmem",
+    "execmem_vmalloc": "execmem",
+    "execmem_cache_populate": "execmem",
+    "execmem_cache_populate_alloc": "execmem",
     "arch_ftrace_update_trampoline": "ftrace",
     "alloc_insn_page": "kprobe",
     "load_module": "module",
@@ -30,6 +35,10 @@ OWNERS: Mapping[str, str] = {
 }
 OWNER_NAMES = (*dict.fromkeys(OWNERS.values()), "other")
 BPF_TEXT_OWNERS = ("bpf_text", "bpf_trampoline")
+SHARED_OWNER = "execmem"
+"""The kernel's own allocator of executable memory: whose text it holds is not told apart."""
+TEXT_OWNERS = (*BPF_TEXT_OWNERS, SHARED_OWNER, "ftrace", "kprobe", "module")
+"""All that hold dynamic text."""
 
 _AREA = re.compile(r"^0x[0-9a-f(_ptrval)]+-0x[0-9a-f(_ptrval)]+\s+(?P<size>\d+)(?: (?P<rest>.*))?$")
 _CALLER = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?(?: |$)")

@@ -146,7 +146,7 @@ def at_close(
     changed: Mapping[str, bytes], absent: Mapping[str, str] | None = None
 ) -> dict[str, Reading]:
     raw = trial(MIXED)
-    gone = {**raw.absent, **(absent or {})}
+    gone = {k: v for k, v in raw.absent.items() if k not in changed} | (absent or {})
     files = {k: v for k, v in {**raw.files, **changed}.items() if k not in gone}
     found = Files(files, gone)
     edge = holdings.of_edge(found, layout.layout(found, "close"), "close")
@@ -175,6 +175,26 @@ def test_an_allocator_that_is_not_known_is_not_zero() -> None:
     held = at_close({"close/proc/vmallocinfo": other.encode()})["bpf.text.held_bytes"]
     assert held.status is Status.NOT_SUPPORTED
     assert "known to allocate BPF text" in held.reason
+
+
+def test_an_allocator_of_all_kinds_of_text_is_not_bpfs() -> None:
+    """Linux 7.3: one function of the kernel's own execmem for every kind of text."""
+    shared = kept("close/proc/vmallocinfo").replace("bpf_prog_pack_alloc", "execmem_alloc")
+    found = at_close({"close/proc/vmallocinfo": shared.encode()})
+    assert found["bpf.text.held_bytes"].status is Status.NOT_SUPPORTED
+    assert "modules, kprobes and ftrace alike" in found["bpf.text.held_bytes"].reason
+    assert found["bpf.text.held_per_jited"].value is None
+    assert found["text.held_bytes"] == at_close({})["text.held_bytes"]
+
+
+def test_memory_held_for_all_text() -> None:
+    owners = memory.vmalloc(kept("close/proc/vmallocinfo"))
+    every = sum(owners[o] for o in ("bpf_text", "bpf_trampoline", "ftrace", "kprobe", "module"))
+    assert at_close({})["text.held_bytes"].value == every > owners["bpf_text"]
+    stats = {"close/execmem/stats": b"bytes_used 100\nbytes_free 28\n"}
+    rest = sum(owners[o] for o in ("ftrace", "kprobe", "module"))
+    assert at_close(stats)["text.held_bytes"].value == 128 + rest
+    assert at_close(stats)["bpf.text.held_bytes"].value == 128
 
 
 def test_modules_that_cannot_be_read_are_not_supported() -> None:
