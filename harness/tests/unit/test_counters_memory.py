@@ -146,7 +146,7 @@ def at_close(
     changed: Mapping[str, bytes], absent: Mapping[str, str] | None = None
 ) -> dict[str, Reading]:
     raw = trial(MIXED)
-    gone = {k: v for k, v in raw.absent.items() if k not in changed} | (absent or {})
+    gone = {k: v for k, v in raw.absent.items() if k not in changed} | dict(absent or {})
     files = {k: v for k, v in {**raw.files, **changed}.items() if k not in gone}
     found = Files(files, gone)
     edge = holdings.of_edge(found, layout.layout(found, "close"), "close")
