@@ -34,7 +34,7 @@ bpf_symbols | sed 's/^/LEFT /'
 page_table left
 insmod /test_bpf.ko test_range=0,199; rmmod test_bpf
 for file in page_tables/kernel kprobes/list; do
-  [ -s /sys/kernel/debug/$file ] && echo "FILE $file"
+  [ -e /sys/kernel/debug/$file ] && echo "FILE $file"
 done
 grep -oE '^(nr_tlb_remote_flush|direct_map_level2_splits)' /proc/vmstat | sed 's/^/FILE /'
 [ -s /sys/kernel/btf/vmlinux ] && echo FILE btf
