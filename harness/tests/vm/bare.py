@@ -6,6 +6,7 @@ For checks of the kernel alone, on kernels that the guest image may not even sta
 
 import os
 import stat
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -113,6 +114,28 @@ def console_of(
     console = (folder / "console").read_text(errors="replace")
     assert "ALL DONE" in console, f"{ended}\n" + "\n".join(console.splitlines()[-40:])
     return console
+
+
+@dataclass(frozen=True)
+class Booted:
+    """What one boot printed. ``live`` are the addresses of BPF text while it was in use: what
+    the script printed of ``bpf_symbols`` behind "LIVE "."""
+
+    console: str
+    live: dict[str, int]
+
+    def lines(self, prefix: str) -> list[str]:
+        return tagged(self.console, prefix)
+
+
+def booted(name: str, script: str, folder: Path, *, pti: str) -> Booted:
+    """Variant ``name`` after it ran ``script`` to its end."""
+    console = console_of(name, script, folder, pti=pti)
+    live = {}
+    for line in tagged(console, "LIVE "):
+        address, _, symbol = line.split()[:3]
+        live[f"{symbol}@{address}"] = int(address, 16)
+    return Booted(console=console, live=live)
 
 
 def tagged(console: str, tag: str) -> list[str]:

@@ -6,11 +6,11 @@ kernel alone. One boot serves all checks of a kernel and a setting.
 """
 
 import re
-from dataclasses import dataclass
 
 import pytest
 
-from harness.tests.vm.bare import console_of, entry_of, tagged
+from harness.tests.vm import bare
+from harness.tests.vm.bare import Booted, entry_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("kernel")]
 
@@ -39,27 +39,10 @@ KERNELS = ("upstream", "bpf_prog_pack", "execmem")
 CASES = [(name, pti) for name in KERNELS for pti in ("on", "off")]
 
 
-@dataclass(frozen=True)
-class Booted:
-    """What one boot printed. ``live`` are the addresses of BPF text while it was in use."""
-
-    console: str
-    live: dict[str, int]
-
-    def lines(self, prefix: str) -> list[str]:
-        return tagged(self.console, prefix)
-
-
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-pti-{case[1]}")
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Booted:
     name, pti = request.param
-    folder = tmp_path_factory.mktemp(f"{name}-{pti}")
-    console = console_of(name, SCRIPT, folder, pti=pti)
-    live = {}
-    for line in (x[5:] for x in console.splitlines() if x.startswith("LIVE ")):
-        address, _, symbol = line.split()[:3]
-        live[f"{symbol}@{address}"] = int(address, 16)
-    return Booted(console=console, live=live)
+    return bare.booted(name, SCRIPT, tmp_path_factory.mktemp(f"{name}-{pti}"), pti=pti)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Long: both kernels are built from a source that is downloaded (some 20 minutes o
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from harness.model import TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
-from harness.tests.vm.bare import SPLAT, bench, console_of, entry_of, kernel, tagged
+from harness.tests.vm import bare
+from harness.tests.vm.bare import SPLAT, Booted, bench, entry_of, kernel
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.xdist_group("mainline")]
 
@@ -44,26 +44,10 @@ KERNELS = ("mainline", "mainline-norox")
 CASES = [(name, pti) for name in KERNELS for pti in ("on", "off")]
 
 
-@dataclass(frozen=True)
-class Booted:
-    """What one boot printed. ``live`` are the addresses of BPF text while it was in use."""
-
-    console: str
-    live: dict[str, int]
-
-    def lines(self, prefix: str) -> list[str]:
-        return tagged(self.console, prefix)
-
-
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-pti-{case[1]}")
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Booted:
     name, pti = request.param
-    console = console_of(name, SCRIPT, tmp_path_factory.mktemp(f"{name}-{pti}"), pti=pti)
-    live = {}
-    for line in tagged(console, "LIVE "):
-        address, _, symbol = line.split()[:3]
-        live[f"{symbol}@{address}"] = int(address, 16)
-    return Booted(console=console, live=live)
+    return bare.booted(name, SCRIPT, tmp_path_factory.mktemp(f"{name}-{pti}"), pti=pti)
 
 
 @pytest.fixture
