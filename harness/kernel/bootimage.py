@@ -111,7 +111,7 @@ def inspect(path: Path, remedy: str = "give a bzImage built for x86_64") -> Imag
     try:
         header = parse_header(head[:HEADER_BYTES])
     except ValueError as error:
-        raise UserError(f"{path} is not a kernel image: {error}", remedy) from error
+        raise UserError(f"{path} is not an x86_64 kernel image: {error}", remedy) from error
     if not header.is_64bit:
         raise UserError(f"{path}: a 32-bit kernel image", remedy)
     if size < header.image_bytes:

@@ -61,8 +61,8 @@ def test_a_list_keeps_its_order() -> None:
         ("../x=upstream", "'../x' cannot be a kernel's name"),
         ("upstream=/etc/passwd", "upstream is the name of a variant"),
         ("good=/nowhere/bzImage", "no kernel '/nowhere/bzImage'"),
-        ("/etc/passwd", "/etc/passwd is not a kernel image"),
-        ("/dev/null", "/dev/null is not a kernel image"),
+        ("/etc/passwd", "/etc/passwd is not an x86_64 kernel image"),
+        ("/dev/null", "/dev/null is not an x86_64 kernel image"),
     ],
 )
 def test_what_is_no_kernel_is_refused_in_one_line(text: str, says: str) -> None:
