@@ -38,12 +38,12 @@ bench: $(STAMP) ## build the kernels, boot them, measure, compare
 test: $(STAMP) ## static checks, unit tests, real kernels in QEMU
 	@began=$$(date +%s); status=0; \
 	$(MAKE) --no-print-directory check && \
-	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 -m 'not long' harness/tests/vm || status=$$?; \
+	$(PYTHON) -m pytest -v -n 2 --dist loadfile --durations=10 -m 'not long' harness/tests/vm || status=$$?; \
 	echo "make test took $$(( $$(date +%s) - began )) s"; exit $$status
 
 test-long: $(STAMP) ## what needs kernels of its own: checked builds, self-tests, mainline, other kernels
 	@began=$$(date +%s); status=0; \
-	$(PYTHON) -m pytest -v -n 2 --dist loadgroup --durations=10 -m long harness/tests/vm || status=$$?; \
+	$(PYTHON) -m pytest -v -n 2 --dist loadfile --durations=10 -m long harness/tests/vm || status=$$?; \
 	echo "make test-long took $$(( $$(date +%s) - began )) s"; exit $$status
 
 check: $(STAMP) ## format, lint, types and unit tests, in under a minute

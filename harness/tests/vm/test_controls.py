@@ -8,7 +8,7 @@ import pytest
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 
 def test_kernel_text_on_small_pages_raises_the_count(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.model import Mode
 from harness.tests.vm.bare import SPLAT, console_of, entry_of, tagged
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("execmem")]
+pytestmark = pytest.mark.vm
 
 # Not trig-fentry: that loads a sleepable program, which needs kprobes and so modules.
 RUN_BPF = """\

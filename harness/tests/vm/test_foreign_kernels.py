@@ -12,7 +12,7 @@ from harness.model import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 STOCK = re.compile(r"^(linux-image-6\.1\.0-(\d+)-amd64-unsigned) ", re.MULTILINE)
 LEFT_OUT = ("bench_trigger_fentry_sleep", "bench_trigger_fmodret")

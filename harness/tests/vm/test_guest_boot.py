@@ -20,7 +20,7 @@ from harness.paths import CONFIGS, cache_dir
 from harness.vm.argv import VmRequest
 from harness.vm.session import VmResult, boot
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("guest")]
+pytestmark = pytest.mark.vm
 
 EDGES = ("baseline", "open", "close", "end")
 BLOB = 300_000

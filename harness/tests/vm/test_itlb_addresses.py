@@ -8,7 +8,7 @@ import pytest
 
 from harness.tests.vm.modelled import Boot, initrd_of
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 TIMES = 100_000
 FIRST, SECOND = "0x10000000", "0x20000000"

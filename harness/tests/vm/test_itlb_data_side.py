@@ -8,7 +8,7 @@ import pytest
 
 from harness.tests.vm.modelled import Boot, initrd_of
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 CODE = 0x10000000
 PAGES, ROUNDS = 200, 20

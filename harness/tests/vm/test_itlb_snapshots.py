@@ -14,7 +14,7 @@ from harness.itlb.replay import replay as replay_trace
 from harness.model import Mode
 from harness.tests.vm.modelled import Boot, initrd_of
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 CALLS = 12345  # of each system call, in each window
 TEXT = 0xFFFF_FFFF_8100_0000  # of a kernel that stays where it is

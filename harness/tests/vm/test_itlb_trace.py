@@ -12,7 +12,7 @@ from harness.itlb import build as itlb
 from harness.itlb.replay import Policy, replay
 from harness.tests.vm.modelled import Boot, initrd_of
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 OTHER = "zen3"
 

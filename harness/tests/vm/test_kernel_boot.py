@@ -12,7 +12,7 @@ import pytest
 from harness.tests.vm import bare
 from harness.tests.vm.bare import Booted, entry_of
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("kernel")]
+pytestmark = pytest.mark.vm
 
 SCRIPT = """\
 bench -w1 -d900 trig-kprobe >/bench.1 2>&1 & one=$!

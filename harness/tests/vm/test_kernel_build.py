@@ -11,7 +11,7 @@ from harness.kernel import Kernel, KernelRequest, build_kernel
 from harness.kernel.cache import content_sha256
 from harness.paths import CONFIGS, cache_dir
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("kernel")]
+pytestmark = pytest.mark.vm
 
 NAMES = ("bpf_prog_pack", "upstream")
 

@@ -15,7 +15,7 @@ from harness.store import load_run
 from harness.tests.vm import bare
 from harness.tests.vm.bare import SPLAT, Booted, bench, entry_of, kernel
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.xdist_group("mainline")]
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 SCRIPT = """\
 mkdir -p /dev/pts; mount -t devpts devpts /dev/pts

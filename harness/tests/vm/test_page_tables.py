@@ -14,7 +14,7 @@ from harness.model import Reading, Source, Status, TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("page_tables")]
+pytestmark = pytest.mark.vm
 
 VARIANTS = ("upstream", "bpf_prog_pack", "execmem")
 TRIALS = [(variant, pti) for variant in VARIANTS for pti in ("on", "off")]

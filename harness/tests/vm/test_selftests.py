@@ -13,7 +13,7 @@ from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.store.load import LoadedRun
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.xdist_group("selftests")]
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 BASE = "bpf_prog_pack"
 VARIANTS = tuple(v.name for v in load.variants().values() if not v.by_name_only)

@@ -13,7 +13,7 @@ from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.tests.vm.bare import kernel
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("user_kernels")]
+pytestmark = pytest.mark.vm
 
 CONTROL = """\
 Package: linux-image-test

@@ -15,7 +15,7 @@ from harness.pipeline.hardware import PerfEvent
 from harness.pipeline.loop_guest import PROGRAM, LoopGuest
 from harness.pipeline.validation import SIZES, Verdict
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.vm
 
 
 @pytest.mark.parametrize("profile", itlb.profiles())
