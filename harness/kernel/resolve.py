@@ -46,14 +46,14 @@ def resolve(
 def _chosen(
     word: naming.Word, variants: Mapping[str, VariantSpec], packages: Path, say: package.Say
 ) -> Chosen:
-    if word.value in variants:
-        spec = variants[word.value]
-        return dataclasses.replace(spec, name=word.name or spec.name)
-    if word.name in variants:
+    if word.name in variants and word.name != word.value:
         raise UserError(
             f"KERNEL={word.name}={word.value}: {word.name} is the name of a variant",
             "choose another name",
         )
+    if word.value in variants:
+        spec = variants[word.value]
+        return dataclasses.replace(spec, name=word.name or spec.name)
     return _user_kernel(word, variants, packages, say)
 
 

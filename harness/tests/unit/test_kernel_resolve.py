@@ -60,6 +60,7 @@ def test_a_list_keeps_its_order() -> None:
         ("a b=upstream", "'a b' cannot be a kernel's name"),
         ("../x=upstream", "'../x' cannot be a kernel's name"),
         ("upstream=/etc/passwd", "upstream is the name of a variant"),
+        ("bpf_prog_pack=upstream", "bpf_prog_pack is the name of a variant"),
         ("good=/nowhere/bzImage", "no kernel '/nowhere/bzImage'"),
         ("/etc/passwd", "/etc/passwd is not an x86_64 kernel image"),
         ("/dev/null", "/dev/null is not an x86_64 kernel image"),
