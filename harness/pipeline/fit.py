@@ -33,7 +33,7 @@ def unfit(kernel: Kernel, workload: WorkloadSpec, pti: str) -> str:
     known = [load.workload(name)[0] for name in load.workload_folders()]
     able = [other.name for other in known if not missing(kernel, other, "off")]
     return (
-        f"kernel {kernel.name} has not {', '.join(absent)}, which {workload.name} with pti={pti} "
+        f"kernel {kernel.name} lacks {', '.join(absent)}, which {workload.name} with pti={pti} "
         f"needs: build it with that; with pti=off it can run: {', '.join(able) or 'no workload'}"
     )
 

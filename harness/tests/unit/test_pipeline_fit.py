@@ -70,7 +70,7 @@ def test_bcc_needs_headers() -> None:
 
 def test_the_line_names_the_option_and_what_can_run() -> None:
     told = fit.unfit(without("CONFIG_KPROBES"), WORKLOAD, "off")
-    assert told.startswith("kernel good has not CONFIG_KPROBES, which w with pti=off needs")
+    assert told.startswith("kernel good lacks CONFIG_KPROBES, which w with pti=off needs")
     assert "it can run: " in told
     assert "churn" in told
     assert "trig-kprobe" not in told
@@ -81,7 +81,7 @@ def test_a_kernel_that_can_run_nothing_is_refused_at_once() -> None:
     check = fit.checker([WORKLOAD], ["on", "off"])
     check(KERNEL)
     check(without("CONFIG_PAGE_TABLE_ISOLATION"))  # pti=off is left
-    with pytest.raises(UserError, match="has not CONFIG_KPROBES"):
+    with pytest.raises(UserError, match="lacks CONFIG_KPROBES"):
         check(without("CONFIG_KPROBES"))
 
 
