@@ -3,27 +3,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.counters import itlb, perf
-from harness.counters.attribution import Finder
+from harness.counters.attribution import ORIGINS, Finder
 from harness.counters.events import EVENTS, Event
 from harness.counters.facts import calls, cycles, guest_tables, holdings, layout, readings
 from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
+from harness.guest.agent import wire
+from harness.guest.decoded import Decoded
 from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawTrial:
-    """What the guest and the plugin gave. ``records``: (name, JSON value) in order."""
+    """What the guest and the plugin gave."""
 
-    files: Mapping[str, bytes]
-    absent: Mapping[str, str]
-    records: tuple[tuple[str, Any], ...]
+    decoded: Decoded
     report: bytes | None  # the plugin's; None: it was not loaded
     perf_events: tuple[Event, ...] = EVENTS  # what perf stat was asked for
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Raw files of the guest, by name."""
+        return self.decoded.files
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Why others could not be read, by name."""
+        return self.decoded.absent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +56,19 @@ TEXT_EDGES = (*WINDOW_EDGES, "end")
 def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
     """All readings of a trial that ended well.
 
-    Raises TrialError for a report or records that cannot be trusted.
+    Raises TrialError for a report that cannot be trusted or lacks what the guest did.
     """
+    sent = raw.decoded
     files = Files(raw.files, raw.absent)
-    windows = _windows(raw)
     out: list[Reading] = [
         Reading(
             name="window.seconds",
-            value=info["ns"] / 1e9,
+            value=window.ns / 1e9,
             unit="s",
             source=Source.KERNEL,
-            labels={"window": info["label"]},
+            labels={"window": window.label},
         )
-        for info in windows.values()
+        for window in sent.windows
     ]
     report = itlb.decode(raw.report) if raw.report is not None else None
     mapped: dict[str, guest_tables.EdgeTables] = {}
@@ -67,30 +76,27 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         mapped = {edge: guest_tables.at_edge(files, edge, report.taken) for edge in EDGES}
     layouts = {edge: layout.layout(files, edge, mapped.get(edge)) for edge in TEXT_EDGES}
     sites: tuple[Site, ...] = ()
-    labels = {number: str(info["label"]) for number, info in windows.items()}
     if report is not None:
-        counted, sites = _model(raw, report, labels, layouts)
+        counted, sites = _model(sent, report, layouts)
         out += counted
         out += [reading for edge in EDGES for reading in mapped[edge].readings]
         watched = [int(address, 16) for address in report.watched]
-        out += calls.of_trial(files, raw.records, watched, report.taken)
-    aged = [value for name, value in raw.records if name == "cycle"]
-    if aged:
-        out += cycles.of_cycles(files, [int(value["cycle"]) for value in aged])
-        out += _model_by_cycle(report, aged, layouts)
+        out += calls.of_trial(files, sent.calls, sent.calls_unknown, watched, report.taken)
+    if sent.cycles:
+        out += cycles.of_cycles(files, [one.cycle for one in sent.cycles])
+        out += _model_by_cycle(report, sent.cycles, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
-        status = next((v for name, v in raw.records if name == "perf_status"), None)
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
-        for label in labels.values():
-            out += perf.readings(output, errors, status, label, raw.perf_events)
-    out += [_own(value) for name, value in raw.records if name == "reading"]
+        for window in sent.windows:
+            out += perf.readings(output, errors, sent.perf_status, window.label, raw.perf_events)
+    out += [_of_workload(one) for one in sent.readings]
     out += readings.of_kernel(files)
     for edge, where in layouts.items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)
     return TrialReadings(
         readings=tuple(out),
-        windows=labels,
+        windows={str(window.number): window.label for window in sent.windows},
         sites=sites,
         notes=(*_isolation(spec, report), *(note for e in mapped.values() for note in e.notes)),
     )
@@ -130,33 +136,24 @@ def _named(found: Sequence[Reading]) -> list[Reading]:
     ]
 
 
-def _windows(raw: RawTrial) -> dict[str, Any]:
-    found = [value for name, value in raw.records if name == "windows"]
-    if not found:
-        raise TrialError("the guest opened no window")
-    merged: dict[str, Any] = {}
-    for value in found:
-        merged.update(value)
-    return merged
-
-
 def _model(
-    raw: RawTrial, report: itlb.Report, labels: Mapping[str, str], layouts: Mapping[str, Layout]
+    sent: Decoded, report: itlb.Report, layouts: Mapping[str, Layout]
 ) -> tuple[list[Reading], tuple[Site, ...]]:
-    by_id = {str(window.id): window for window in report.windows}
+    by_id = {window.id: window for window in report.windows}
     finder, why_not = _finder(layouts)
     out: list[Reading] = []
     sites: tuple[Site, ...] = ()
-    for number, label in labels.items():
-        if number not in by_id:
-            raise TrialError(f"the iTLB model saw no window {number} ({label})")
-        found, named = itlb.readings(by_id[number], label, finder, why_not)
-        out += [*_named(found), *_operations(raw, by_id[number], label)]
-        for name, value in raw.records:
-            if name == "user_text":
-                out += itlb.user_text(
-                    by_id[number], label, str(value["origin"]), value["start"], value["end"]
-                )
+    for window in sent.windows:
+        label = window.label
+        if window.number not in by_id:
+            raise TrialError(f"the iTLB model saw no window {window.number} ({label})")
+        counted = by_id[window.number]
+        found, named = itlb.readings(counted, label, finder, why_not)
+        out += [*_named(found), *_operations(sent.watch, counted, label)]
+        for one in sent.user_texts:
+            if one.origin in ("all", *ORIGINS):
+                raise TrialError(f"user_text: {one.origin} is an origin of all text")
+            out += itlb.user_text(counted, label, one.origin, one.start, one.end)
         sites += named
     return out, sites
 
@@ -167,32 +164,32 @@ CYCLE_ORIGINS = ("all", "user", "kernel_image")
 
 def _model_by_cycle(
     report: itlb.Report | None,
-    aged: Sequence[Mapping[str, Any]],
+    aged: Sequence[wire.Cycle],
     layouts: Mapping[str, Layout],
 ) -> list[Reading]:
     """What the model counted in each cycle, with the label ``cycle``, and its length."""
     out = [
         Reading(
             name="cycle.seconds",
-            value=value["ns"] / 1e9,
+            value=one.ns / 1e9,
             unit="s",
             source=Source.KERNEL,
-            labels={"cycle": str(value["cycle"])},
+            labels={"cycle": str(one.cycle)},
         )
-        for value in aged
+        for one in aged
     ]
     if report is None:
         return out
     by_id = {window.id: window for window in report.windows}
     finder, why_not = _finder(layouts)
-    for value in aged:
-        if value["window"] not in by_id:
-            raise TrialError(f"the iTLB model saw no window of cycle {value['cycle']}")
-        found, _ = itlb.readings(by_id[value["window"]], "", finder, why_not)
+    for one in aged:
+        if one.window not in by_id:
+            raise TrialError(f"the iTLB model saw no window of cycle {one.cycle}")
+        found, _ = itlb.readings(by_id[one.window], "", finder, why_not)
         for reading in found:
             origin = reading.labels.get("origin")
             if origin in CYCLE_ORIGINS or reading.name.startswith("insn."):
-                labels = {"cycle": str(value["cycle"])} | ({"origin": origin} if origin else {})
+                labels = {"cycle": str(one.cycle)} | ({"origin": origin} if origin else {})
                 out.append(replace(reading, labels=labels))
     return out
 
@@ -206,29 +203,25 @@ def _finder(layouts: Mapping[str, Layout]) -> tuple[Finder | None, str]:
     return Finder(maps, layouts["close"].tables), ""
 
 
-def _operations(raw: RawTrial, window: itlb.Window, label: str) -> list[Reading]:
+def _operations(watch: wire.Watch | None, window: itlb.Window, label: str) -> list[Reading]:
     """Executions of the symbol that the workload watches; none of one that has no operation."""
-    watched = next((value for name, value in raw.records if name == "watch"), None)
-    if watched is None:
+    if watch is None:
         return []
-    if watched["address"] is not None:
-        return [itlb.operations(window, int(watched["address"]), label)]
-    why = str(watched.get("reason") or f"the kernel has no symbol {watched['symbol']}")
+    if watch.address is not None:
+        return [itlb.operations(window, watch.address, label)]
+    why = watch.reason or f"the kernel has no symbol {watch.symbol}"
     status = Status.NOT_SUPPORTED
     return [unknown("ops", "operation", Source.MODEL, status, why, {"window": label})]
 
 
-def _own(value: Mapping[str, Any]) -> Reading:
+def _of_workload(one: wire.WorkloadReading) -> Reading:
     """A reading that the workload emitted."""
-    try:
-        return Reading(
-            name=str(value["name"]),
-            value=value["value"],
-            unit=str(value["unit"]),
-            source=Source.WORKLOAD,
-            status=Status(value["status"]),
-            labels={str(k): str(v) for k, v in value["labels"].items()},
-            reason=str(value["reason"]),
-        )
-    except (KeyError, ValueError, AttributeError) as error:
-        raise TrialError(f"the workload emitted no proper reading: {error}: {value!r}") from error
+    return Reading(
+        name=one.name,
+        value=one.value,
+        unit=one.unit,
+        source=Source.WORKLOAD,
+        status=Status(one.status),
+        labels=one.labels,
+        reason=one.reason,
+    )

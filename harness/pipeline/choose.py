@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.errors import PrerequisiteError, UserError
 from harness.model import Counters, Mode
-from harness.vm.accel import Accelerator
+from harness.targets.qemu.accel import Accelerator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from harness.counters import events
 from harness.counters.events import WALK_2M, WALK_4K, Event
 from harness.itlb.known_answers import Loop
 from harness.pipeline.loop_guest import ROUNDS, LoopGuest, Windows
-from harness.vm.accel import Accelerator, probe_kvm
+from harness.targets.qemu.accel import Accelerator, probe_kvm
 
 PERF_TIMES = 100
 """How many times the rounds of a window perf counts: PERF_TIMES of page_loops.c."""

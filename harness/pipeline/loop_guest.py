@@ -13,8 +13,9 @@ from harness.itlb import build as itlb
 from harness.itlb import known_answers
 from harness.itlb.known_answers import Loop
 from harness.model import Mode
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.targets import trial_files
+from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.session import boot
 
 PROGRAM = Path(itlb.__file__).parent / "guest" / "page_loops.c"
 WARM = 20
@@ -61,7 +62,7 @@ class LoopGuest:
 
     def run(self, windows: Windows, work: Path) -> reports.Report:
         """The model's report of the loops. Raises InfrastructureError when they did not run."""
-        report = work / "itlb.json"
+        report = work / trial_files.REPORT
         report.unlink(missing_ok=True)
         option = itlb.plugin_option(
             self.plugin, report, itlb.profile_path(self.profile), "tagged", self.pti
@@ -90,13 +91,13 @@ class LoopGuest:
                 memory_mib=MEMORY_MIB,
                 seed=1,
                 pti=self.pti,
-                console=work / "console.log",
-                channel=work / "channel.out",
+                console=work / trial_files.CONSOLE,
+                channel=work / trial_files.CHANNEL,
                 plugin=plugin,
             ),
             timeout_s=TIMEOUT_S,
         )
-        console = (work / "console.log").read_text(errors="replace")
+        console = (work / trial_files.CONSOLE).read_text(errors="replace")
         if "page_loops: done" not in console:
             said = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
             last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]

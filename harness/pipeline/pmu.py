@@ -6,7 +6,7 @@ from dataclasses import replace
 from harness.config import load, matrix
 from harness.model import Counters, Mode, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
 from harness.pipeline.prepare import Prepared
-from harness.vm.accel import Accelerator
+from harness.targets.qemu.accel import Accelerator
 
 WORKLOAD = "pmu-check"
 TOLERANCE = 0.01

@@ -17,7 +17,6 @@ from harness.kernel import (
     StageRequest,
     StageResult,
     make_kernels,
-    modules,
     resolve,
 )
 from harness.model import WorkloadSpec
@@ -112,39 +111,6 @@ def prepare(
 def _programs(workload: WorkloadSpec, folder: Path) -> dict[str, Path]:
     sources = [folder / name for name in workload.programs]
     return {source.stem: build_program(source) for source in sources}
-
-
-def trial_layers(
-    prepared: Prepared, kernel: Kernel, workload: WorkloadSpec, work: Path
-) -> list[image.Layer]:
-    """The layers of one trial but the trial's own, written below ``work``."""
-    files = {BENCH_PLACE: prepared.bench.path} if prepared.bench else {}
-    if prepared.selftests and "selftests" in workload.files:
-        files |= {f"{SELFTESTS_PLACE}/{path.name}": path for path in prepared.selftests.files}
-    compiled = prepared.programs.get(workload.name, {})
-    files |= {f"usr/bin/{name}": path for name, path in compiled.items()}
-    wants_headers = "bcc" in workload.layers
-    return [
-        prepared.layers["base"],
-        *[prepared.layers[name] for name in workload.layers],
-        prepared.frozen.agent,
-        image.kernel_layer(
-            work / "kernel.cpio",
-            modules=kernel.modules,
-            module_files=_module_files(kernel, workload),
-            headers=kernel.kheaders if wants_headers else None,
-            files=files,
-        ),
-    ]
-
-
-def _module_files(kernel: Kernel, workload: WorkloadSpec) -> dict[str, tuple[str, ...]] | None:
-    """All modules of a variant, which are few; of a kernel of the user's own those that the
-    workload names: a distribution's would fill the guest's memory. By release."""
-    if kernel.modules is None or kernel.variant is not None:
-        return None
-    folders = sorted((kernel.modules / "lib/modules").iterdir())
-    return {f.name: modules.files_for(f, workload.modules) for f in folders if f.is_dir()}
 
 
 def everything(text: str | None, progress: Progress) -> tuple[Kernel, ...]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Saved page traces through other CPU profiles: their answers without booting again."""
 
-import gzip
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,18 +9,17 @@ from pathlib import Path
 
 from harness.counters import readings as counted
 from harness.errors import DataError, UserError
-from harness.guest import protocol
+from harness.guest.agent.wire import WireError
+from harness.guest.decoded import decode
 from harness.itlb import build as itlb
 from harness.itlb.replay import Policy
 from harness.itlb.replay import replay as replay_trace
 from harness.model import Manifest, Source, TrialRecord, TrialSpec, TrialStatus
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline.progress import Progress
-from harness.pipeline.trial import TRACE
 from harness.store import create_run, find_run, folder_errors, load_run, provenance
 from harness.store.load import LoadedRun
-
-REPORT = "itlb.json"
+from harness.targets import trial_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +53,7 @@ def replay(request: ReplayRequest, progress: Progress) -> tuple[Path, ...]:
 
 
 def _trace(source: Path, record: TrialRecord) -> Path:
-    return source / "raw" / record.trial / TRACE
+    return source / "raw" / record.trial / trial_files.TRACE
 
 
 def _of_profile(
@@ -73,10 +70,7 @@ def _of_profile(
     with create_run(manifest, request.out) as writer:
         for spec, record in zip(specs, traced, strict=True):
             progress.detail(f"{profile}: {spec.id}")
-            raw = source / "raw" / record.trial
-            kept = writer.path / "raw" / spec.id
-            with folder_errors(kept):
-                kept.mkdir(parents=True)
+            raw, kept = source / "raw" / record.trial, writer.path / "raw" / spec.id
             writer.append(_record(spec, record, raw, path, kept, source.name))
     return writer.path
 
@@ -116,26 +110,16 @@ def _record(
     """The recorded trial with the model's readings made anew. Raises DataError."""
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         policy = Policy(pcid=spec.pcid, kernel_image=spec.kernel_image, data_side=spec.data_side)
-        report = replay_trace(raw / TRACE, profile, policy, Path(folder) / REPORT)
-        data = report.read_bytes()
-        with (
-            folder_errors(kept),
-            (kept / f"{REPORT}.gz").open("wb") as target,
-            gzip.GzipFile("", "wb", 6, target, 0) as packed,
-        ):
-            packed.write(data)
+        out = Path(folder) / trial_files.REPORT
+        report = replay_trace(raw / trial_files.TRACE, profile, policy, out).read_bytes()
+    ended = replace(trial_files.read(raw), report=report, trace=None)
+    with folder_errors(kept):
+        trial_files.keep(ended, kept)
     try:
-        with gzip.open(raw / "channel.out.gz") as channel:
-            output = protocol.parse(channel.read())
-    except (OSError, EOFError, protocol.ProtocolError) as error:
-        raise DataError(f"{raw / 'channel.out.gz'}: {error}") from error
-    shutil.copyfile(raw / "channel.out.gz", kept / "channel.out.gz")
-    found = counted.of_trial(
-        spec,
-        counted.RawTrial(
-            files=output.files, absent=output.absent, records=output.records, report=data
-        ),
-    )
+        decoded = decode(ended.channel)
+    except WireError as error:
+        raise DataError(f"{raw / trial_files.CHANNEL}: {error}") from error
+    found = counted.of_trial(spec, counted.RawTrial(decoded=decoded, report=report))
     host = tuple(reading for reading in recorded.readings if reading.source is Source.HOST)
     return replace(
         recorded,

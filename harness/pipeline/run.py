@@ -35,12 +35,13 @@ from harness.paths import PROJECT, RESULTS
 from harness.pipeline import fit, pmu
 from harness.pipeline.choose import Choice, choose, needs_probe
 from harness.pipeline.frozen import freeze
-from harness.pipeline.prepare import Prepared, names, prepare
+from harness.pipeline.keeping import keep_record
+from harness.pipeline.machine import Machine
+from harness.pipeline.prepare import Prepared, names
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
-from harness.vm.accel import Accelerator, probe_kvm
-from harness.vm.argv import QEMU
+from harness.targets.qemu.accel import Accelerator
 
 RESUME_KEYS = (
     "trials",
@@ -104,14 +105,14 @@ class Plan:
     choice: Choice
 
 
-def plan(request: RunRequest) -> Plan:
+def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     """Check the request and settle counters and mode. Raises UserError, PrerequisiteError."""
     suite = load.suite(request.suite)
     names = (request.workload,) if request.workload else suite.workloads
     workloads = tuple(load.workload(name) for name in names)
     mode = Mode(request.mode) if request.mode else None
     asked = Counters(request.counters) if request.counters else suite.counters
-    kvm = probe_kvm() if needs_probe(asked, mode) else None
+    kvm = (machine or Machine()).probe() if needs_probe(asked, mode) else None
     choice = choose(asked, mode, suite.mode, kvm)
     suite = replace(
         suite,
@@ -146,13 +147,14 @@ def _check_trace(choice: Choice, suite: SuiteSpec) -> None:
         )
 
 
-def run(request: RunRequest, progress: Progress) -> RunOutcome:
-    """Make everything ready, run the trials, keep each as it ends.
+def run(request: RunRequest, progress: Progress, machine: Machine | None = None) -> RunOutcome:
+    """Make everything ready, run the trials on ``machine`` (None: this one), keep each as it ends.
 
     A failed trial does not stop the others; interruption keeps what has ended.
     Raises the errors of the stages.
     """
-    planned = plan(request)
+    machine = machine or Machine()
+    planned = plan(request, machine)
     auto = planned.asked is Counters.AUTO
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
@@ -162,25 +164,29 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
         if request.baseline is not None:
             _check_baseline(request.baseline, names(kernels, progress))
         check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
-        prepared = prepare(kernels, frozen, progress, model=model, check=check)
-        return _run(request, planned, prepared, progress)
+        prepared = machine.prepare(kernels, frozen, progress, model=model, check=check)
+        return _run(request, planned, prepared, progress, machine)
 
 
-def _run(request: RunRequest, planned: Plan, prepared: Prepared, progress: Progress) -> RunOutcome:
+def _run(
+    request: RunRequest, planned: Plan, prepared: Prepared, progress: Progress, machine: Machine
+) -> RunOutcome:
     auto = planned.asked is Counters.AUTO
     if auto and planned.choice.mode is Mode.KVM:
-        planned = _without_pmu(planned, _check_pmu(planned, prepared), request)
+        planned = _without_pmu(planned, _check_pmu(planned, prepared, machine), request)
     progress.say(f"counters: {planned.choice.reason}")
-    manifest = make_manifest(request, planned, prepared)
+    manifest = make_manifest(request, planned, prepared, machine.version())
     with _open(request, manifest) as (writer, todo):
         progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
-        return _all(writer, todo, prepared, planned, request, progress)
+        return _all(writer, todo, prepared, planned, request, progress, machine)
 
 
-def _check_pmu(planned: Plan, prepared: Prepared) -> Accelerator:
+def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerator:
     spec = pmu.check_trial(planned.suite, next(iter(prepared.kernels)))
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as raw:
-        context = TrialContext(prepared=pmu.with_check(prepared), raw=Path(raw))
+        context = TrialContext(
+            target=machine.target, prepared=pmu.with_check(prepared), raw=Path(raw)
+        )
         return pmu.verdict(run_trial(spec, context))
 
 
@@ -230,7 +236,9 @@ def baseline(asked: str | None, kernels: Iterable[Kernel]) -> str:
     return asked or next(usual, found[0].name)
 
 
-def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Manifest:
+def make_manifest(
+    request: RunRequest, planned: Plan, prepared: Prepared, qemu_version: str
+) -> Manifest:
     """The provenance of a run, from what was made ready for it."""
     specs = [spec for spec, _ in planned.workloads]
     trials = matrix.trials(
@@ -259,7 +267,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
             name: provenance.sha256_tree(folder)
             for name, (_, folder) in prepared.frozen.workloads.items()
         },
-        qemu_version=provenance.tool_version(QEMU),
+        qemu_version=qemu_version,
         counters_reason=planned.choice.reason,
         host=provenance.host_facts(),
         command=tuple(sys.argv),
@@ -283,6 +291,7 @@ def _all(
     planned: Plan,
     request: RunRequest,
     progress: Progress,
+    machine: Machine,
 ) -> RunOutcome:
     stop = threading.Event()
     jobs = parallel(request.jobs, planned.suite.mode, max((t.memory_mib for t in todo), default=1))
@@ -293,6 +302,7 @@ def _all(
             progress.detail(f"{spec.id}: {text}")
 
         context = TrialContext(
+            target=machine.target,
             prepared=prepared,
             raw=writer.path / "raw" / spec.id,
             perf_events=(
@@ -316,10 +326,9 @@ def _all(
                 finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
                     try:
-                        record = future.result()
+                        record = keep_record(writer, future.result())
                     except Interrupted:
                         continue
-                    writer.append(record)
                     ended += 1
                     failed += record.status is not TrialStatus.OK
                     progress.say(_line(record, ended, len(todo)))

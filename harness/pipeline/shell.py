@@ -10,7 +10,8 @@ from harness.image import build as image
 from harness.model import Mode
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
-from harness.vm.argv import VmRequest, qemu_argv
+from harness.targets import trial_files
+from harness.targets.qemu.argv import VmRequest, qemu_argv
 
 MEMORY_MIB = 3072
 
@@ -49,8 +50,8 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
             memory_mib=MEMORY_MIB,
             seed=1,
             pti=pti,
-            console=work / "console.log",
-            channel=work / "channel.out",
+            console=work / trial_files.CONSOLE,
+            channel=work / trial_files.CHANNEL,
             append=("emb.shell",),
             interactive=True,
         )

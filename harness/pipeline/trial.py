@@ -1,57 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One trial: boot one kernel with one workload, and read everything it gave.
+"""One trial: payload, target, end, decoded output, readings, record.
 
 Whatever goes wrong inside is a failed record with its reason and the console's last
 lines, never a number and never an exception; only interruption and errors that concern
 the whole run (a full disk, no QEMU) leave this module as exceptions.
 """
 
-import gzip
-import json
-import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import msgspec
 
 from harness.counters import events
 from harness.counters import readings as counted
-from harness.counters.facts import calls
 from harness.errors import DataError, TrialError
-from harness.guest import console, protocol
-from harness.image import build as image
-from harness.itlb import build as itlb
-from harness.kernel import Kernel
+from harness.guest import console
+from harness.guest.agent.wire import WireError
+from harness.guest.decoded import Decoded, decode
 from harness.model import (
     SCHEMA_VERSION,
-    Counters,
     Failure,
     Reading,
-    Site,
     Source,
     TrialRecord,
     TrialSpec,
     TrialStatus,
-    WorkloadSpec,
 )
 from harness.pipeline import fit
-from harness.pipeline.prepare import Prepared, trial_layers
+from harness.pipeline.payload import trial_payload
+from harness.pipeline.prepare import Prepared
 from harness.store import folder_errors
 from harness.store.provenance import iso, now
-from harness.vm.argv import VmRequest
-from harness.vm.session import VmResult, boot
+from harness.targets import trial_files
+from harness.targets.target import INTERRUPTED, Ended, Target
 
 CONSOLE_TAIL = 20
-
-SILENT_S = 180.0
-"""A guest that has written nothing at all after this wall time never will: only unpacking the
-kernel comes before its first line."""
-
-TRACE = "itlb.trace"
-"""A trial's page trace, in its raw folder."""
 
 
 class Interrupted(Exception):
@@ -62,6 +47,7 @@ class Interrupted(Exception):
 class TrialContext:
     """What a trial is run with beside its spec."""
 
+    target: Target
     prepared: Prepared
     raw: Path  # folder for its raw output
     perf_events: tuple[str, ...] = ()
@@ -70,216 +56,119 @@ class TrialContext:
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
 
-def counts_by_model(spec: TrialSpec) -> bool:
-    """Whether the trial runs under the iTLB model."""
-    return spec.counters in (Counters.MODEL, Counters.BOTH)
-
-
-def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[str, ...]) -> bytes:
-    """``trial.json``: all that the agent is told."""
-    document = {
-        "spec": msgspec.to_builtins(spec),
-        # asdict, since msgspec leaves out what a definition left at its default.
-        "workload": asdict(workload),
-        "perf_events": list(perf_events),
-        # Kernel functions to look up for the model; without it nobody would count them.
-        "calls": list(calls.SYMBOLS) if counts_by_model(spec) else [],
-    }
-    return json.dumps(document, sort_keys=True, indent=1).encode()
-
-
 def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     """Run ``spec`` and return its record. Raises Interrupted, and errors of the whole run."""
-    prepared, raw = context.prepared, context.raw
-    workload, folder = prepared.frozen.workloads[spec.workload]
-    kernel = prepared.kernels[spec.variant]
     started, began = iso(now()), time.monotonic()
+    workload, _ = context.prepared.frozen.workloads[spec.workload]
+    kernel = context.prepared.kernels[spec.variant]
     if reason := fit.unfit(kernel, workload, spec.pti):
-        return TrialRecord(
-            schema=SCHEMA_VERSION,
-            trial=spec.id,
-            spec=spec,
-            status=TrialStatus.FAILED,
-            failure=Failure(kind="kernel", message=reason),
-            started=started,
-        )
-    with folder_errors(raw):
-        raw.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
-        work = Path(temporary)
-        request = _request(spec, kernel, context, work)
-        with folder_errors(work):
-            layers = trial_layers(prepared, kernel, workload, work)
-            document = trial_document(spec, workload, context.perf_events)
-            layers.append(image.trial_layer(work / "trial.cpio", document, folder))
-            image.join(layers, request.initrd)
-        watch = console.Watcher()
-        stream = protocol.Stream()
+        return failed_record(spec, Failure(kind="kernel", message=reason), started)
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as work:
+        ended = _ended(spec, context, Path(work))
+        with folder_errors(context.raw):
+            trial_files.keep(ended, context.raw)
+    record = record_of(spec, ended)
+    return replace(record, started=started, wall_seconds=round(time.monotonic() - began, 3))
 
-        def on_channel(grown: bytes) -> None:
-            for line in stream.feed(grown):
-                context.say(line)
 
-        result = boot(
-            request,
-            timeout_s=workload.timeout_s,
-            silent_s=SILENT_S,
-            on_console=watch,
-            on_channel=on_channel,
-            should_stop=context.should_stop,
-        )
-        if result.stopped == "interrupted":
-            raise Interrupted
-        outcome = _judge(spec, result, request, work)
-        with folder_errors(raw):
-            _keep(work, raw)
+def _ended(spec: TrialSpec, context: TrialContext, work: Path) -> Ended:
+    payload = replace(
+        trial_payload(spec, context.prepared, context.perf_events, context.trace, work),
+        on_progress=context.say,
+        should_stop=context.should_stop,
+    )
+    with folder_errors(context.raw):
+        context.raw.mkdir(parents=True, exist_ok=True)
+    with folder_errors(work):
+        ended = context.target.run(payload)
+    if ended.stopped == INTERRUPTED:
+        raise Interrupted
+    return ended
+
+
+def record_of(spec: TrialSpec, ended: Ended) -> TrialRecord:
+    """The record of a trial that ended so: its readings, or why it has none."""
+    decoded = outcome(ended)
+    if isinstance(decoded, Decoded):
+        try:
+            return _record(spec, ended, decoded)
+        except (TrialError, DataError) as error:
+            decoded = Failure(kind="self_check", message=str(error))
+        except Exception as error:  # what a guest sends must never lose the other trials
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            why = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+            decoded = Failure(kind="self_check", message=_one_line(why))
+    tail = tuple(console.tail(ended.text, CONSOLE_TAIL))
+    return failed_record(spec, replace(decoded, console_tail=tail))
+
+
+def failed_record(
+    spec: TrialSpec, failure: Failure, started: str = "", wall_seconds: float = 0.0
+) -> TrialRecord:
+    """The record of a trial without a result."""
     return TrialRecord(
         schema=SCHEMA_VERSION,
         trial=spec.id,
         spec=spec,
-        status=TrialStatus.FAILED if outcome.failure else TrialStatus.OK,
-        readings=outcome.readings,
-        windows=outcome.windows,
-        sites=outcome.sites,
-        failure=outcome.failure,
-        notes=outcome.notes,
-        verdicts=outcome.verdicts,
+        status=TrialStatus.FAILED,
+        failure=failure,
         started=started,
-        wall_seconds=round(time.monotonic() - began, 3),
+        wall_seconds=wall_seconds,
     )
 
 
-def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path) -> VmRequest:
-    plugin = None
-    if counts_by_model(spec):
-        assert context.prepared.plugin is not None
-        plugin = itlb.plugin_option(
-            context.prepared.plugin.path,
-            work / "itlb.json",
-            context.prepared.frozen.profile,
-            spec.pcid,
-            spec.pti,
-            trace=work / TRACE if context.trace else None,
-            kernel_image=spec.kernel_image,
-            data=spec.data_side,
-        )
-    return VmRequest(
-        kernel=kernel.image,
-        initrd=work / "initrd",
-        mode=spec.mode,
-        smp=spec.smp,
-        memory_mib=spec.memory_mib,
-        seed=spec.seed,
-        pti=spec.pti,
-        console=work / "console.log",
-        channel=work / "channel.out",
-        plugin=plugin,
-        append=context.prepared.frozen.workloads[spec.workload][0].boot,
-        kaslr=spec.kaslr,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Outcome:
-    readings: tuple[Reading, ...] = ()
-    windows: dict[str, str] = field(default_factory=dict)
-    sites: tuple[Site, ...] = ()
-    notes: tuple[str, ...] = ()
-    verdicts: dict[str, str] = field(default_factory=dict)
-    failure: Failure | None = None
-
-
-def guest_output(
-    result: VmResult, text: str, channel: bytes
-) -> protocol.GuestOutput | tuple[str, str]:
-    """What a guest with the console ``text`` gave, or how it failed: kind and message."""
+def outcome(ended: Ended) -> Decoded | Failure:
+    """What the guest sent, or how it failed."""
+    text = ended.text
     verdict = console.worst(text)
     if verdict is not None:
-        return verdict.kind, console.explained(verdict.line, text)
-    if not text.strip() and not result.returncode:
-        return "silent", f"{console.SILENT} ({result.stopped or 'the guest ended by itself'})"
-    if result.stopped:
-        return "hang", console.explained(result.stopped, text)
+        return Failure(kind=verdict.kind, message=console.explained(verdict.line, text))
+    if not text.strip() and not ended.returncode:
+        how = ended.stopped or "the guest ended by itself"
+        return Failure(kind="silent", message=f"{console.SILENT} ({how})")
+    if ended.stopped:
+        return Failure(kind="hang", message=console.explained(ended.stopped, text))
     try:
-        output = protocol.parse(channel)
-    except protocol.ProtocolError as error:
-        return "protocol", str(error)
-    if output.done is None:
-        if options := console.lacks(text):
-            return "kernel", f"the agent could not run: build this kernel with {options}"
-        stderr = (result.stderr.strip().splitlines() or [""])[-1]
-        return (
-            "lost",
-            f"the guest ended (QEMU: {result.returncode}) and never said it was done. {stderr}",
-        )
-    if output.done.get("status") != "ok":
-        return output.done.get("kind", "agent"), output.done.get("reason", "no reason given")
-    return output
+        decoded = decode(ended.channel)
+    except WireError as error:
+        return Failure(kind="protocol", message=str(error))
+    if decoded.done is None:
+        return _lost(ended)
+    if decoded.done.status != "ok":
+        reason = decoded.done.reason or "no reason given"
+        return Failure(kind=decoded.done.kind or "agent", message=reason)
+    return decoded
 
 
-def _judge(spec: TrialSpec, result: VmResult, request: VmRequest, work: Path) -> _Outcome:
-    """The readings of a trial that ended well, or why it did not."""
-    text = _read(request.console).decode(errors="replace")
-    tail = tuple(console.tail(text, CONSOLE_TAIL))
+def _lost(ended: Ended) -> Failure:
+    """A guest that never said that it was done."""
+    if options := console.lacks(ended.text):
+        why = f"the agent could not run: build this kernel with {options}"
+        return Failure(kind="kernel", message=why)
+    stderr = (ended.stderr.strip().splitlines() or [""])[-1]
+    why = f"the guest ended (QEMU: {ended.returncode}) and never said it was done. {stderr}"
+    return Failure(kind="lost", message=why)
 
-    def failed(kind: str, message: str) -> _Outcome:
-        return _Outcome(failure=Failure(kind=kind, message=message, console_tail=tail))
 
-    output = guest_output(result, text, _read(request.channel))
-    if isinstance(output, tuple):
-        return failed(*output)
-    report = _read(work / "itlb.json") if request.plugin else None
-    try:
-        found = counted.of_trial(
-            spec,
-            counted.RawTrial(
-                files=output.files,
-                absent=output.absent,
-                records=output.records,
-                report=report,
-                perf_events=events.of_host(),
-            ),
-        )
-    except (TrialError, DataError) as error:
-        return failed("self_check", str(error))
-    notes = tuple(str(value) for name, value in output.records if name == "note")
-    verdicts = {
-        test: str(word)
-        for name, value in output.records
-        if name == "verdicts"
-        for test, word in value.items()
-    }
+def _record(spec: TrialSpec, ended: Ended, decoded: Decoded) -> TrialRecord:
+    """The record of a trial that ended well. Raises TrialError, DataError."""
+    raw = counted.RawTrial(decoded=decoded, report=ended.report, perf_events=events.of_host())
+    made = counted.of_trial(spec, raw)
     wall = Reading(
-        name="trial.wall_seconds", value=round(result.seconds, 3), unit="s", source=Source.HOST
+        name="trial.wall_seconds", value=round(ended.seconds, 3), unit="s", source=Source.HOST
     )
-    return _Outcome(
-        readings=(*found.readings, wall),
-        windows=dict(found.windows),
-        sites=found.sites,
-        notes=(*notes, *found.notes, *console.notes(text)),
-        verdicts=verdicts,
+    return TrialRecord(
+        schema=SCHEMA_VERSION,
+        trial=spec.id,
+        spec=spec,
+        status=TrialStatus.OK,
+        readings=(*made.readings, wall),
+        windows=made.windows,
+        sites=made.sites,
+        notes=(*decoded.notes, *made.notes, *console.notes(ended.text)),
+        verdicts=decoded.verdicts,
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
-def _keep(work: Path, raw: Path) -> None:
-    """Move the trial's raw output to the run: console as it is, the large rest compressed."""
-    if (work / "console.log").exists():
-        shutil.copyfile(work / "console.log", raw / "console.log")
-    if (work / TRACE).exists():
-        shutil.copyfile(work / TRACE, raw / TRACE)  # it is compressed already
-    for name in ("channel.out", "itlb.json"):
-        if (work / name).exists():
-            # No time and no name in it: equal output gives equal files.
-            with (
-                (work / name).open("rb") as source,
-                (raw / f"{name}.gz").open("wb") as target,
-                gzip.GzipFile("", "wb", 6, target, 0) as packed,
-            ):
-                shutil.copyfileobj(source, packed)
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -100,11 +101,11 @@ class Run:
         """Add ``record`` as the last line and return once it is on the disk.
 
         Raises DataError for a record that could not be read back (a trial that is not in
-        the manifest, a value that is not finite, a reading given twice), PrerequisiteError
+        the manifest, a value that JSON cannot hold, a reading given twice), PrerequisiteError
         when the disk is full: the partial line is taken back, all earlier ones stay.
         """
         check_record(record, self.manifest)
-        line = msgspec.json.encode(record) + b"\n"
+        line = readable(record, f"record of {record.trial}") + b"\n"
         with self._lock, folder_errors(self.path, self.kept):
             before = os.fstat(self._fd).st_size
             try:
@@ -139,9 +140,11 @@ def create_run(manifest: Manifest, root: Path) -> Run:
     """Make ``root/<manifest.run>/`` with its manifest, ready for the first record.
 
     Where that folder is taken (the same trials were started in the same second) the run's
-    id gets the first free number: ``-2``, ``-3``, ... Raises UserError when the folder
-    cannot be written, PrerequisiteError when the disk is full.
+    id gets the first free number: ``-2``, ``-3``, ... Raises DataError for a manifest that
+    could not be read back, UserError when the folder cannot be written, PrerequisiteError
+    when the disk is full.
     """
+    readable(manifest, f"manifest of {manifest.run}")
     with folder_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         path = _own_folder(root, manifest.run)
@@ -216,6 +219,24 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def readable(document: TrialRecord | Manifest, where: str) -> bytes:
+    """``document`` as JSON that reads back equal. Raises DataError for one that does not."""
+    try:
+        data = msgspec.json.encode(document)
+        again = msgspec.json.decode(data, type=type(document))
+    except (msgspec.MsgspecError, ValueError, OverflowError, TypeError) as error:
+        why = ascii(str(error))[1:-1]
+        raise DataError(f"{where}: it could not be read back: {why}") from error
+    if again != document:
+        fields = [f.name for f in dataclass_fields(document) if _differ(document, again, f.name)]
+        raise DataError(f"{where}: {', '.join(fields)}: it would be read back changed")
+    return data
+
+
+def _differ(document: object, again: object, name: str) -> bool:
+    return bool(getattr(document, name) != getattr(again, name))
 
 
 def check_record(record: TrialRecord, manifest: Manifest) -> None:

@@ -16,12 +16,12 @@ did not ask for it, which the TLB row of /proc/interrupts counts as well, in eve
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from harness.counters.facts.files import EDGES, Files, Missing, Value
 from harness.counters.facts.readings import PHASES, difference
 from harness.counters.facts.snapshots import Snapshot, last_number
 from harness.errors import TrialError
+from harness.guest.agent import wire
 from harness.model import Reading, Source, Status, unknown
 
 MAX_WATCH = 128
@@ -184,21 +184,21 @@ SUMS = (
 
 def of_trial(
     files: Files,
-    records: Sequence[tuple[str, Any]],
+    asked: wire.Calls | None,
+    reasons: Mapping[str, str],
     watched: Sequence[int],
     taken: Mapping[int, Snapshot],
 ) -> list[Reading]:
     """``kernel.calls`` by function and phase, and ``SUMS``.
 
-    ``watched`` are the addresses that each snapshot in ``taken`` has counts of. Nothing where
-    the guest was not asked to look the functions up. Raises TrialError for an address that
+    ``reasons``: why the guest found no address, by symbol. ``watched`` are the addresses that
+    each snapshot in ``taken`` has counts of. Nothing where the guest was not asked (``asked``)
+    to look the functions up. Raises TrialError for an address that
     it named and the model does not count.
     """
-    named = [value for name, value in records if name == "calls"]
-    if not named:
+    if asked is None:
         return []
-    reasons = {s: str(r) for n, value in records if n == "calls_unknown" for s, r in value.items()}
-    at = {f.name: _counts(f, named[0], reasons, watched, taken) for f in FUNCTIONS}
+    at = {f.name: _counts(f, asked.addresses, reasons, watched, taken) for f in FUNCTIONS}
     out = [
         _reading("kernel.calls", value, "call", {"function": name, "phase": phase})
         for name, counts in at.items()

@@ -2,22 +2,22 @@
 """The agent: runs one trial in the guest and tells the host everything about it."""
 
 import importlib.util
-import json
 import os
 import platform
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import edges, kernel_symbols, requirements
-from .frames import Channel
+from . import checks, edges, kernel_symbols, requirements, wire
+from .channel import Channel
+from .frames import Kind
 from .marker import Marker
 from .workload_api import Context, Workload, WorkloadFailed
 
 TRIAL = Path("/run/trial/trial.json")
 FOLDER = Path("/run/trial/workload")
-WINDOW = 1
 
 
 def load_workload(folder: Path, module: str) -> Workload:
@@ -44,18 +44,19 @@ def run_first() -> None:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
 
 
-def watch_functions(channel: Channel, marker: Marker, watch: str, calls: list[str]) -> None:
+def watch_functions(channel: Channel, marker: Marker, watch: str, calls: Sequence[str]) -> None:
     """Let the model count the executions of the workload's operation and of ``calls``."""
     names = [*([watch] if watch else []), *calls]
     if not names:
         return
     addresses, reasons = kernel_symbols.functions(names)
     if watch:
-        one = {"symbol": watch, "address": addresses[watch], "reason": reasons.get(watch, "")}
-        channel.record("watch", one)
+        reason = reasons.get(watch, "")
+        channel.record(wire.Watch(symbol=watch, address=addresses[watch], reason=reason))
     if calls:
-        channel.record("calls", {name: addresses[name] for name in calls})
-        channel.record("calls_unknown", {n: r for n, r in reasons.items() if n in calls})
+        channel.record(wire.Calls(addresses={name: addresses[name] for name in calls}))
+        unknown = {name: reason for name, reason in reasons.items() if name in calls}
+        channel.record(wire.CallsUnknown(reasons=unknown))
     # Two names of one address are one watch.
     for address in dict.fromkeys(a for a in addresses.values() if a is not None):
         marker.watch(address)
@@ -65,23 +66,22 @@ def watch_functions(channel: Channel, marker: Marker, watch: str, calls: list[st
 def trial(channel: Channel) -> None:
     """Run the trial that ``trial.json`` describes."""
     run_first()
-    document = json.loads(TRIAL.read_text())
+    told = checks.parse(TRIAL.read_bytes(), TRIAL.name)
+    document = wire.TrialDocument.from_json(told, TRIAL.name)
     marker = Marker()
     channel.record(
-        "hello",
-        {
-            "release": platform.release(),
-            "cpus": os.cpu_count(),
-            "cmdline": Path("/proc/cmdline").read_text().strip(),
-            "python": platform.python_version(),
-        },
+        wire.Hello(
+            release=platform.release(),
+            cpus=os.cpu_count(),
+            cmdline=Path("/proc/cmdline").read_text().strip(),
+            python=platform.python_version(),
+        )
     )
-    requirements.check_kernel(document["spec"]["pti"])
-    workload_spec = document["workload"]
-    watch_functions(channel, marker, workload_spec["watch"], document.get("calls", []))
+    requirements.check_kernel(document.pti)
+    watch_functions(channel, marker, document.watch, document.calls)
     ctx = Context(channel, document, FOLDER, marker)
-    workload = load_workload(FOLDER, workload_spec["module"])
-    traces = workload_spec.get("traces", [])
+    workload = load_workload(FOLDER, document.module)
+    traces = document.traces
     edges.start(traces)
     edges.sample(channel, marker, "baseline", traces)
     try:
@@ -92,11 +92,12 @@ def trial(channel: Channel) -> None:
         edges.sample(channel, marker, "open", traces)
         ctx.progress("measuring")
         began = time.monotonic_ns()
-        marker.open(WINDOW)
+        marker.open(wire.MEASURED)
         workload.measure(ctx)
-        marker.close(WINDOW)
+        marker.close(wire.MEASURED)
         ended = time.monotonic_ns()
-        channel.record("windows", {str(WINDOW): {"label": "measured", "ns": ended - began}})
+        measured = wire.Window(number=wire.MEASURED, label="measured", ns=ended - began)
+        channel.record(wire.Windows(windows=(measured,)))
         edges.sample(channel, marker, "close", traces)
         ctx.progress("tearing down")
         workload.teardown(ctx)
@@ -108,17 +109,22 @@ def trial(channel: Channel) -> None:
 def main() -> None:
     """Run, and always say how it ended."""
     channel = Channel()
-    done = {"status": "ok", "reason": ""}
+    done = wire.Done(status="ok")
     try:
         trial(channel)
     except requirements.KernelLacks as error:
-        done = {"status": "failed", "kind": "kernel", "reason": str(error)}
+        done = failed("kernel", str(error))
     except Exception as error:
-        kind = "workload" if isinstance(error, WorkloadFailed) else "agent"
-        done = {"status": "failed", "kind": kind, "reason": f"{type(error).__name__}: {error}"}
-        channel.text("file", "traceback", traceback.format_exc())
-    channel.send("done", "done", json.dumps(done).encode())
+        ours = not isinstance(error, WorkloadFailed | wire.WireError)
+        done = failed("agent" if ours else "workload", f"{type(error).__name__}: {error}")
+        channel.text(Kind.FILE, "traceback", traceback.format_exc())
+    channel.done(done)
     channel.close()
+
+
+def failed(kind: str, reason: str) -> wire.Done:
+    """The end of a trial that failed, whatever characters ``reason`` has."""
+    return wire.Done(status="failed", kind=kind, reason=reason.encode(errors="replace").decode())
 
 
 main()

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from . import bpf, requirements, skeleton
@@ -25,7 +26,7 @@ ATTACH_LIMIT_S = 600.0
 SO_ATTACH_FILTER = 26
 
 
-def bench_argv(params: dict[str, Any], smp: int, instance: int) -> list[str]:
+def bench_argv(params: Mapping[str, Any], smp: int, instance: int) -> list[str]:
     """Command line of one instance. ``bench -a`` pins its producer to CPU 1."""
     argv = ["bench", f"-w{params['warmup_s']}", f"-d{params['duration_s']}"]
     if params["placement"] == "reference" and smp >= 2:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import bpf
-from .frames import Channel
+from .channel import Channel
+from .frames import Kind
 from .marker import Marker
 
 EDGES = ("baseline", "open", "close", "end")
@@ -40,7 +41,7 @@ IMAGE_SYMBOLS = frozenset({"_text", "_stext", "_etext", "_end", "__start_rodata"
 """Symbols of the kernel image that bound its text."""
 
 
-def start(traces: list[str]) -> None:
+def start(traces: Sequence[str]) -> None:
     """Begin to trace; a kernel that cannot is told by the file that is then absent or empty.
 
     Raises ValueError for a trace that is not known.
@@ -105,9 +106,9 @@ def _send(channel: Channel, name: str, read: Callable[[], bytes]) -> None:
 
 def _send_read(channel: Channel, name: str, data: bytes | OSError) -> None:
     if isinstance(data, OSError):
-        channel.text("absent", name, f"{data.filename or name}: {data.strerror}")
+        channel.text(Kind.ABSENT, name, f"{data.filename or name}: {data.strerror}")
     else:
-        channel.send("file", name, data)
+        channel.send(Kind.FILE, name, data)
 
 
 def text_symbols(path: str = "/proc/kallsyms") -> bytes:

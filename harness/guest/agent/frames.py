@@ -1,21 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's side of the protocol: frames of text on the second serial port.
+"""Frames: the guest's messages as lines of text on its second serial port, for both sides.
 
-``EMB1 <seq> <kind> <name> <part>/<parts> <crc32> <base64>``, a line each. The payload is
-compressed with zlib and cut into parts; the crc is that of the part's own bytes. The host's
-side is ``harness/guest/protocol.py``.
+``EMB1 <seq> <kind> <name> <part>/<parts> <crc32> <base64>``. The payload is compressed with
+zlib and cut into parts; the crc is that of the part's own bytes. What does not fit is refused
+with WireError.
 """
 
 import base64
-import json
-import os
-import termios
-import tty
+import re
 import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .checks import WireError, shown
 
 MAGIC = "EMB1"
-PART = 2700  # bytes of payload a line: with base64 and header below 4 kB
-DEVICE = "/dev/ttyS1"
+PART = 2700
+"""Bytes of payload a line: with base64 and header below 4 kB."""
+FRAME_BYTES = 64 << 20
+"""A larger payload is refused, however small it is when compressed."""
+
+
+class Kind(StrEnum):
+    """What a frame carries."""
+
+    PROGRESS = "progress"  # a line for whoever watches
+    FILE = "file"  # raw bytes
+    ABSENT = "absent"  # why a file could not be read
+    RECORD = "record"  # one of RECORDS
+    DONE = "done"  # how the trial ended; nothing follows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One line of the channel: a whole frame, or a part of one."""
+
+    seq: int
+    kind: Kind
+    name: str
+    part: int
+    parts: int
+    data: bytes
+
+    @property
+    def where(self) -> str:
+        """The frame, for messages."""
+        return f"frame {self.seq} ({self.kind} {self.name})"
+
+
+_LINE = re.compile(
+    rf"{MAGIC} (\d{{1,12}}) (\w+) (\S+) (\d{{1,9}})/(\d{{1,9}}) ([0-9a-f]{{8}}) (\S*)", re.ASCII
+)
+_NAME = re.compile(r"[!-\[\]-~]+")
 
 
 def encode(seq: int, kind: str, name: str, payload: bytes) -> list[str]:
@@ -29,33 +65,46 @@ def encode(seq: int, kind: str, name: str, payload: bytes) -> list[str]:
     ]
 
 
-class Channel:
-    """Writes frames to the host. Nothing ever comes back."""
+def parse_line(number: int, line: str) -> Part:
+    """Line ``number`` of the channel. Raises WireError."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise WireError(f"guest output line {number} is no frame: {shown(line)}")
+    where = f"guest output line {number} ({shown(' '.join(line.split(' ')[:4]))})"
+    try:
+        data = base64.b64decode(match[7], validate=True)
+    except ValueError as error:
+        raise WireError(f"{where}: {error}") from None
+    if zlib.crc32(data) != int(match[6], 16):
+        raise WireError(f"{where}: wrong checksum")
+    if match[2] not in tuple(Kind):
+        raise WireError(f"{where}: unknown kind {match[2]}")
+    check_name(match[3], where)
+    part, parts = int(match[4]), int(match[5])
+    if not 1 <= part <= parts:
+        raise WireError(f"{where}: part {part} of {parts}")
+    return Part(
+        seq=int(match[1]), kind=Kind(match[2]), name=match[3], part=part, parts=parts, data=data
+    )
 
-    def __init__(self, device: str = DEVICE) -> None:
-        self._fd = os.open(device, os.O_WRONLY | os.O_NOCTTY)
-        if os.isatty(self._fd):
-            tty.setraw(self._fd)
-        self._seq = 0
 
-    def send(self, kind: str, name: str, payload: bytes) -> None:
-        """Send one frame; ``name`` has no spaces."""
-        lines = encode(self._seq, kind, name.replace(" ", "_"), payload)
-        self._seq += len(lines)
-        data = "".join(f"{line}\n" for line in lines).encode()
-        while data:
-            data = data[os.write(self._fd, data) :]
+def check_name(name: str, where: str) -> None:
+    """Raises WireError unless ``name`` is a relative path that stays where it is put."""
+    steps = name.split("/")
+    if not _NAME.fullmatch(name) or any(step in ("", ".", "..") for step in steps):
+        raise WireError(f"{where}: {shown(name)} is no relative name")
 
-    def text(self, kind: str, name: str, text: str) -> None:
-        """Send text."""
-        self.send(kind, name, text.encode(errors="replace"))
 
-    def record(self, name: str, value: object) -> None:
-        """Send a JSON value."""
-        self.send("record", name, json.dumps(value, sort_keys=True).encode())
-
-    def close(self) -> None:
-        """Wait until all has left the port."""
-        if os.isatty(self._fd):
-            termios.tcdrain(self._fd)
-        os.close(self._fd)
+def unpack(packed: bytes, where: str, most: int = FRAME_BYTES) -> bytes:
+    """The payload that was compressed to ``packed``. Raises WireError, also for one of more than
+    ``most`` bytes."""
+    inflater = zlib.decompressobj()
+    try:
+        payload = inflater.decompress(packed, most + 1)
+    except zlib.error as error:
+        raise WireError(f"{where}: {error}") from None
+    if len(payload) > most:
+        raise WireError(f"{where}: its payload has more than {most} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise WireError(f"{where}: its compressed payload is cut short or goes on behind its end")
+    return payload

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import edges, perf_stat, requirements
-from .frames import Channel
+from . import edges, perf_stat, requirements, wire
+from .channel import Channel
+from .frames import Kind
 from .marker import Marker
 
-FIRST_CYCLE = 2
-"""Number of the model's window of cycle 0; window 1 is the measured one."""
-CYCLES = 30
-"""The model has 32 windows."""
+FIRST_CYCLE = wire.MEASURED + 1
+"""Number of the model's window of cycle 0."""
+CYCLES = wire.WINDOWS - wire.MEASURED
+"""As many windows are left beside the measured one."""
 
 
 class WorkloadFailed(Exception):
@@ -76,16 +77,19 @@ class Context:
     """
 
     def __init__(
-        self, channel: Channel, trial: dict[str, Any], folder: Path, marker: Marker | None = None
+        self,
+        channel: Channel,
+        trial: wire.TrialDocument,
+        folder: Path,
+        marker: Marker | None = None,
     ) -> None:
-        spec = trial["spec"]
-        self.params: dict[str, Any] = spec["params"]
-        self.seed: int = spec["seed"]
+        self.params: Mapping[str, Any] = trial.params
+        self.seed = trial.seed
         self.rng = random.Random(self.seed)
-        self.smp: int = spec["smp"]
-        self.variant: str = spec["variant"]
+        self.smp = trial.smp
+        self.variant = trial.variant
         self.folder = folder
-        self._perf_events: list[str] = trial["perf_events"]
+        self._perf_events = list(trial.perf_events)
         self._channel = channel
         self._marker = marker
         self._children: list[subprocess.Popen[bytes]] = []
@@ -93,11 +97,11 @@ class Context:
 
     def progress(self, text: str) -> None:
         """A line for whoever watches the run."""
-        self._channel.text("progress", "progress", text)
+        self._channel.text(Kind.PROGRESS, "progress", text)
 
     def note(self, text: str) -> None:
         """Something that every reader of the result must know; kept in the record."""
-        self._channel.record("note", text)
+        self._channel.record(wire.Note(text=text))
 
     def emit(
         self,
@@ -108,26 +112,26 @@ class Context:
         status: str = "ok",
         reason: str = "",
     ) -> None:
-        """A reading of the workload's own. ``value`` None needs another status and a reason."""
+        """A reading of the workload's own, once for each name and labels. ``value`` None needs
+        another status and a reason. Raises WireError for what is no reading."""
         self._channel.record(
-            "reading",
-            {
-                "name": name,
-                "value": value,
-                "unit": unit,
-                "labels": labels or {},
-                "status": status,
-                "reason": reason,
-            },
+            wire.WorkloadReading(
+                name=name,
+                value=value,
+                unit=unit,
+                labels=labels or {},
+                status=status,
+                reason=reason,
+            )
         )
 
     def keep(self, name: str, data: bytes) -> None:
-        """Keep raw output beside the record, as ``workload/<name>``."""
-        self._channel.send("file", f"workload/{name}", data)
+        """Keep raw output beside the record, as ``workload/<name>``, once for each name."""
+        self._channel.send(Kind.FILE, f"workload/{name}", data)
 
     def verdicts(self, found: dict[str, str]) -> None:
         """What each test came to: name -> ``pass``, ``fail`` or ``skip``; kept in the record."""
-        self._channel.record("verdicts", found)
+        self._channel.record(wire.Verdicts(words=found))
 
     @contextmanager
     def cycle(self, number: int) -> Iterator[None]:
@@ -145,7 +149,7 @@ class Context:
         if self._marker is not None:
             self._marker.close(window)
         ended = time.monotonic_ns()
-        self._channel.record("cycle", {"window": window, "cycle": number, "ns": ended - began})
+        self._channel.record(wire.Cycle(window=window, cycle=number, ns=ended - began))
         edges.sample_cycle(self._channel, number)
 
     @contextmanager
@@ -163,12 +167,13 @@ class Context:
         if self._marker is not None:
             self._marker.close(number)
         ended = time.monotonic_ns()
-        self._channel.record("windows", {str(number): {"label": label, "ns": ended - began}})
+        counted = wire.Window(number=number, label=label, ns=ended - began)
+        self._channel.record(wire.Windows(windows=(counted,)))
 
     def user_text(self, origin: str, start: int, end: int) -> None:
         """What is fetched from user addresses from ``start`` up to ``end`` is shown as
         ``origin`` too, beside all user text."""
-        self._channel.record("user_text", {"origin": origin, "start": start, "end": end})
+        self._channel.record(wire.UserText(origin=origin, start=start, end=end))
 
     def wait(self, seconds: float) -> None:
         """Let the load run for ``seconds`` of guest time; under ``perf stat`` if asked for."""
@@ -193,9 +198,9 @@ class Context:
 
     def _under_perf(self, argv: list[str], output_file: str = os.devnull) -> int:
         status, output, errors = perf_stat.run(self._perf_events, argv, output_file)
-        self._channel.send("file", "perf/stat.json", output)
-        self._channel.send("file", "perf/stderr", errors)
-        self._channel.record("perf_status", status)
+        self._channel.send(Kind.FILE, "perf/stat.json", output)
+        self._channel.send(Kind.FILE, "perf/stderr", errors)
+        self._channel.record(wire.PerfStatus(status=status))
         return status
 
     def spawn(self, argv: list[str], output: Path) -> "subprocess.Popen[bytes]":

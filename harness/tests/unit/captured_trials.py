@@ -11,13 +11,14 @@ calls, which the other reports, of schema 1, have not.
 import gzip
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from harness.counters.facts import files as files_by_edge
 from harness.counters.facts import page_tables, snapshots
 from harness.counters.readings import RawTrial
-from harness.guest import protocol
+from harness.guest.decoded import decode
 from harness.model import Counters, Mode, TrialSpec
 from harness.tests.golden import DATA
 
@@ -30,11 +31,16 @@ SNAPSHOTS = "snapshots"
 def trial(name: str) -> RawTrial:
     """What the guest and the plugin of a trial gave."""
     folder = DATA / "trial" if name == "upstream" else DATA / "counters" / "trials" / name
-    output = protocol.parse(gzip.decompress((folder / "channel.out.gz").read_bytes()))
+    output = decode(gzip.decompress((folder / "channel.out.gz").read_bytes()))
     report = gzip.decompress((folder / "itlb.json.gz").read_bytes())
     if name != SNAPSHOTS:
         report = report_of(json.loads(report), output.files)
-    return RawTrial(files=output.files, absent=output.absent, records=output.records, report=report)
+    return RawTrial(decoded=output, report=report)
+
+
+def changed(raw: RawTrial, **fields: Any) -> RawTrial:
+    """``raw`` as if the guest had sent other ``fields`` of Decoded."""
+    return replace(raw, decoded=replace(raw.decoded, **fields))
 
 
 def report_of(recorded: dict[str, Any], files: Mapping[str, bytes]) -> bytes:

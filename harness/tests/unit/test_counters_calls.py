@@ -11,6 +11,7 @@ from harness.counters.facts import calls
 from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.snapshots import Snapshot, first_number
 from harness.errors import TrialError
+from harness.guest.agent import wire
 from harness.model import Reading, Source, Status
 from harness.tests.unit.captured_trials import snapshot
 
@@ -45,8 +46,8 @@ def made(
         f"{edge}/proc/interrupts": f"  CPU0 CPU1\nTLB: {row} 0 TLB shootdowns\n".encode()
         for edge, row in zip(EDGES, interrupts, strict=True)
     }
-    records: list[tuple[str, Any]] = [("calls", addresses), ("calls_unknown", reasons)]
-    found = calls.of_trial(Files(files, {}), records, list(counts), taken)
+    asked = wire.Calls(addresses=addresses)
+    found = calls.of_trial(Files(files, {}), asked, reasons, list(counts), taken)
     return {(r.name, r.labels.get("function", ""), r.labels["phase"]): r for r in found}
 
 
@@ -100,7 +101,7 @@ def test_an_address_that_the_model_does_not_count() -> None:
 
 
 def test_nothing_without_the_question() -> None:
-    assert calls.of_trial(Files({}, {}), [], [], {}) == []
+    assert calls.of_trial(Files({}, {}), None, {}, [], {}) == []
 
 
 def test_the_list_fits_the_model_and_names_each_function_once() -> None:

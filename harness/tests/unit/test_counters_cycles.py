@@ -10,8 +10,9 @@ from harness.counters.facts import cycles
 from harness.counters.facts.files import Files
 from harness.counters.readings import RawTrial, of_trial
 from harness.errors import DataError, TrialError
+from harness.guest.agent import wire
 from harness.model import Reading, Status
-from harness.tests.unit.captured_trials import spec, trial
+from harness.tests.unit.captured_trials import changed, spec, trial
 
 BUDDY = (
     "Node 0, zone      DMA      1      1      1      1      1      1      1      1      0"
@@ -66,7 +67,7 @@ def test_what_cannot_be_read_says_why() -> None:
     assert all(r.value is not None for r in found if r.name == "direct_map.4k")
 
 
-def aged(**changes: object) -> RawTrial:
+def aged(number: int = 2) -> RawTrial:
     """The captured trial, as if its window had been that of cycle 0 as well."""
     raw = trial("upstream")
     assert raw.report is not None
@@ -74,13 +75,9 @@ def aged(**changes: object) -> RawTrial:
     (window,) = (w for w in report["windows"] if w["id"] == 1)
     report["windows"].append({**window, "id": 2})
     files = {f"cycle-0/{k[5:]}": v for k, v in raw.files.items() if k.startswith("open/")}
-    record = {"window": 2, "cycle": 0, "ns": 5_000_000, **changes}
-    return replace(
-        raw,
-        files={**raw.files, **files},
-        records=(*raw.records, ("cycle", record)),
-        report=json.dumps(report).encode(),
-    )
+    cycle = wire.Cycle(window=number, cycle=0, ns=5_000_000)
+    sent = changed(raw, files={**raw.files, **files}, cycles=(cycle,))
+    return replace(sent, report=json.dumps(report).encode())
 
 
 def test_the_model_counts_by_cycle_what_does_not_move() -> None:
@@ -102,4 +99,4 @@ def test_the_model_counts_by_cycle_what_does_not_move() -> None:
 
 def test_a_cycle_that_the_model_did_not_see_is_refused() -> None:
     with pytest.raises(TrialError, match="no window of cycle 0"):
-        of_trial(spec(), aged(window=9))
+        of_trial(spec(), aged(9))

@@ -12,8 +12,9 @@ from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import layout, of_text
 from harness.counters.readings import RawTrial
 from harness.errors import TrialError
+from harness.guest.agent import wire
 from harness.model import Counters, Reading, Source, Status
-from harness.tests.unit.captured_trials import MIXED, SNAPSHOTS, VARIANTS, spec, trial
+from harness.tests.unit.captured_trials import MIXED, SNAPSHOTS, VARIANTS, changed, spec, trial
 
 
 def found(name: str) -> dict[tuple[str, str], Reading]:
@@ -71,7 +72,7 @@ def test_bpf_text_is_unknown_where_much_of_the_text_was_at_neither_edge() -> Non
         for edge in ("open", "close")
         for name in ("bpf_progs.json", "kallsyms_text")
     }
-    made = readings.of_trial(spec(), replace(raw, files={**raw.files, **gone}))
+    made = readings.of_trial(spec(), changed(raw, files={**raw.files, **gone}))
     walks = {r.labels["origin"]: r for r in made.readings if r.name == "itlb.walks"}
     assert walks["other"].value == 513 + 64, "programs, ftrace trampoline"
     assert walks["kernel_image"].status is Status.OK
@@ -95,23 +96,23 @@ def test_modules_and_trampolines() -> None:
     assert made["itlb.walks", "bpf_trampoline"].value == 6
 
 
-def test_window_that_nobody_opened_or_the_model_did_not_see() -> None:
+def test_window_that_the_model_did_not_see() -> None:
     raw = trial("upstream")
-    with pytest.raises(TrialError, match="opened no window"):
-        readings.of_trial(spec(), replace(raw, records=()))
-    other = tuple(
-        (n, {"2": {"label": "w", "ns": 1}} if n == "windows" else v) for n, v in raw.records
-    )
+    other = (wire.Window(number=2, label="w", ns=1),)
     with pytest.raises(TrialError, match="saw no window 2"):
-        readings.of_trial(spec(), replace(raw, records=other))
+        readings.of_trial(spec(), changed(raw, windows=other))
+
+
+def test_text_of_a_workload_cannot_be_called_as_all_text_is() -> None:
+    taken = (wire.UserText(origin="kernel_image", start=0, end=1),)
+    with pytest.raises(TrialError, match="user_text: kernel_image is an origin of all text"):
+        readings.of_trial(spec(), changed(trial("upstream"), user_texts=taken))
 
 
 def test_symbol_that_the_kernel_lacks() -> None:
     raw = trial("upstream")
-    records = tuple(
-        (n, {"symbol": "nosuch", "address": None} if n == "watch" else v) for n, v in raw.records
-    )
-    made = readings.of_trial(spec(), replace(raw, records=records)).readings
+    watch = wire.Watch(symbol="nosuch", address=None)
+    made = readings.of_trial(spec(), changed(raw, watch=watch)).readings
     ops = next(r for r in made if r.name == "ops")
     assert (ops.status, ops.reason) == (Status.NOT_SUPPORTED, "the kernel has no symbol nosuch")
 
@@ -128,7 +129,7 @@ def without_dumps(**changes: Any) -> RawTrial:
     report = json.loads(raw.report)
     for one in report["snapshots"]:
         one.update(changes)
-    return replace(raw, files=files, absent=absent, report=json.dumps(report).encode())
+    return replace(changed(raw, files=files, absent=absent), report=json.dumps(report).encode())
 
 
 def test_facts_without_debugfs_are_the_same() -> None:
@@ -165,10 +166,9 @@ def test_missing_page_tables_cost_the_facts_they_hold_and_nothing_else() -> None
 def test_perf_beside_the_model_where_there_is_no_pmu() -> None:
     raw = trial("upstream")
     message = b"event syntax error: 'r0285'\n"
-    records = (*raw.records, ("perf_status", 129))
     files = {**raw.files, "perf/stat.json": b"", "perf/stderr": message}
     made = readings.of_trial(
-        spec(Counters.BOTH), replace(raw, records=records, files=files)
+        spec(Counters.BOTH), changed(raw, perf_status=129, files=files)
     ).readings
     perf = [r for r in made if r.source is Source.PERF]
     assert perf and all(r.status is Status.NOT_SUPPORTED for r in perf)

@@ -9,8 +9,10 @@ import pytest
 
 from harness import proc
 from harness.counters.facts import files, snapshots
-from harness.guest import protocol
-from harness.guest.agent import bpf, edges, frames, kernel_symbols, marker
+from harness.guest.agent import bpf, edges, kernel_symbols, marker, wire
+from harness.guest.agent.channel import Channel
+from harness.guest.agent.frames import Kind
+from harness.guest.decoded import Decoded, decode
 
 UAPI = Path("/usr/include/linux/bpf.h")
 
@@ -135,13 +137,13 @@ class Marker(marker.Marker):
         self.snapshots.append(number)
 
 
-def sampled(tmp_path: Path, edge: str, taken: Marker) -> protocol.GuestOutput:
+def sampled(tmp_path: Path, edge: str, taken: Marker) -> Decoded:
     out = tmp_path / "channel"
     out.write_bytes(b"")
-    channel = frames.Channel(str(out))
+    channel = Channel(str(out))
     edges.sample(channel, taken, edge)
     channel.close()
-    return protocol.parse(out.read_bytes())
+    return decode(out.read_bytes())
 
 
 def test_an_edge_names_every_source_or_says_why_not(
@@ -193,12 +195,19 @@ def test_guest_and_host_number_snapshots_alike() -> None:
 def test_a_channel_numbers_its_lines_and_names_have_no_spaces(tmp_path: Path) -> None:
     out = tmp_path / "channel"
     out.touch()
-    channel = frames.Channel(str(out))
-    channel.text("progress", "progress", "10 of 20")
-    channel.send("file", "a b", bytes(range(256)) * 200)
-    channel.record("windows", {"1": {"label": "measured"}})
+    channel = Channel(str(out))
+    channel.text(Kind.PROGRESS, "progress", "10 of 20")
+    channel.send(Kind.FILE, "a b", bytes(range(256)) * 200)
+    windows = wire.Windows(windows=(wire.Window(number=1, label="measured", ns=5),))
+    channel.record(windows)
+    with pytest.raises(wire.WireError, match=r"file: '\.\./b' is no relative name"):
+        channel.send(Kind.FILE, "../b", b"")
+    with pytest.raises(wire.WireError, match="perf_status: 'x' is no integer"):
+        channel.record(wire.PerfStatus(status="x"))  # type: ignore[arg-type]
+    channel.done(wire.Done(status="ok"))
     channel.close()
-    output = protocol.parse(out.read_bytes())
+    output = decode(out.read_bytes())
     assert output.progress == ("10 of 20",)
     assert output.files == {"a_b": bytes(range(256)) * 200}
-    assert output.records == (("windows", {"1": {"label": "measured"}}),)
+    assert output.windows == windows.windows
+    assert output.done == wire.Done(status="ok")

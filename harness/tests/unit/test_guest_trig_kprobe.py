@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.guest import protocol
+from harness.guest.decoded import decode
 from harness.tests.golden import DATA
 from harness.tests.unit.guest_modules import workload_module
 
@@ -30,7 +30,7 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def captured() -> dict[str, str]:
     """What each instance of bench printed in a real trial."""
-    output = protocol.parse(gzip.decompress((DATA / "trial" / "channel.out.gz").read_bytes()))
+    output = decode(gzip.decompress((DATA / "trial" / "channel.out.gz").read_bytes()))
     return {
         name: data.decode() for name, data in output.files.items() if name.startswith("workload/")
     }

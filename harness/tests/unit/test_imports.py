@@ -9,7 +9,7 @@ import harness
 ROOT = Path(harness.__file__).parent
 
 FOUNDATION = {"errors", "model", "paths"}
-STAGES = {"kernel", "image", "vm", "guest", "counters", "itlb"}
+STAGES = {"kernel", "image", "guest", "counters", "itlb"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
@@ -17,10 +17,12 @@ ALLOWED: dict[str, set[str]] = {
     "proc": FOUNDATION,
     "config": FOUNDATION,
     **{stage: FOUNDATION | {"proc", "config"} for stage in STAGES},
+    "counters": FOUNDATION | {"proc", "config", "guest"},  # what the guest sent, decoded
+    "targets": FOUNDATION | STAGES | {"proc", "config"},
     "store": FOUNDATION | {"proc", "config"},
     "analysis": FOUNDATION | {"store"},
     "report": FOUNDATION | {"store", "analysis"},
-    "pipeline": FOUNDATION | STAGES | {"proc", "config", "store", "analysis", "report"},
+    "pipeline": FOUNDATION | STAGES | {"targets", "proc", "config", "store", "analysis", "report"},
     "cli": FOUNDATION | {"config", "pipeline"},
     "__main__": {"cli"},
     "__init__": set(),

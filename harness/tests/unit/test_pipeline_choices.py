@@ -23,7 +23,7 @@ from harness.model import (
 from harness.pipeline import pmu
 from harness.pipeline.choose import choose, needs_probe
 from harness.pipeline.run import parallel
-from harness.vm.accel import Accelerator
+from harness.targets.qemu.accel import Accelerator
 
 # Stand-ins for the probe's verdict: they prove the decision, not the accelerator.
 WORKS = Accelerator(works=True, reason="a kvm guest ran the probe's boot sector")

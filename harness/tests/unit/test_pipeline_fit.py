@@ -22,6 +22,7 @@ from harness.paths import CONFIGS
 from harness.pipeline import fit, trial
 from harness.pipeline.frozen import Frozen
 from harness.pipeline.prepare import Prepared
+from harness.targets.recorded import RecordedTarget
 
 WORKLOAD = WorkloadSpec(
     name="w", question="?", module="w.py", needs=("CONFIG_KPROBES", "CONFIG_VETH")
@@ -96,7 +97,10 @@ def test_such_a_trial_fails_without_a_boot(tmp_path: Path) -> None:
         variant="good", workload="w", seed=1, pti="on", mode=Mode.EXACT, smp=1,
         counters=Counters.NONE, profile="", pcid="", memory_mib=1, params={},
     )  # fmt: skip
-    record = trial.run_trial(spec, trial.TrialContext(prepared=prepared, raw=tmp_path))
+    record = trial.run_trial(
+        spec,
+        trial.TrialContext(target=RecordedTarget(folder=tmp_path), prepared=prepared, raw=tmp_path),
+    )
     assert record.status is TrialStatus.FAILED
     assert record.failure is not None
     assert record.failure.kind == "kernel"

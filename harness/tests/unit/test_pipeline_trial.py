@@ -1,43 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How a trial's guest failed, from what it left: console, channel, QEMU's end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.guest import protocol
-from harness.guest.agent import frames
-from harness.pipeline.trial import guest_output
+from harness.guest.agent import wire
+from harness.guest.agent.channel import Channel
+from harness.guest.decoded import Decoded
+from harness.model import Failure
+from harness.pipeline.trial import outcome
+from harness.targets.target import Ended
 from harness.tests.golden import DATA
-from harness.vm.session import VmResult
 
 HEALTHY = (DATA / "trial" / "console.log").read_text(errors="replace")
 
 
-def ended(returncode: int | None = 0, stopped: str = "", stderr: str = "") -> VmResult:
-    return VmResult(returncode=returncode, stopped=stopped, stderr=stderr, seconds=1.0)
+def ended(returncode: int | None = 0, stopped: str = "", stderr: str = "") -> Ended:
+    return Ended(console=b"", channel=b"", returncode=returncode, stopped=stopped, stderr=stderr)
+
+
+def guest_output(how: Ended, text: str, channel: bytes) -> Decoded | tuple[str, str]:
+    """The outcome of a guest with that console and channel: a failure as kind and message."""
+    found = outcome(replace(how, console=text.encode(), channel=channel))
+    return (found.kind, found.message) if isinstance(found, Failure) else found
 
 
 def captured(symptom: str) -> str:
     return (DATA / "guest" / f"lacks-{symptom}.log").read_text(errors="replace")
 
 
-def channel(tmp_path: Path, done: bytes) -> bytes:
+def channel(tmp_path: Path, done: wire.Done) -> bytes:
     path = tmp_path / "channel"
     path.touch()
-    sender = frames.Channel(str(path))
-    sender.send("done", "done", done)
+    sender = Channel(str(path))
+    sender.record(wire.Windows(windows=(wire.Window(number=1, label="measured", ns=5),)))
+    sender.done(done)
     sender.close()
     return path.read_bytes()
 
 
 def test_a_guest_that_said_that_it_is_done(tmp_path: Path) -> None:
-    output = guest_output(ended(), HEALTHY, channel(tmp_path, b'{"status": "ok"}'))
-    assert isinstance(output, protocol.GuestOutput)
+    output = guest_output(ended(), HEALTHY, channel(tmp_path, wire.Done(status="ok")))
+    assert isinstance(output, Decoded)
 
 
 def test_the_agent_names_the_kind(tmp_path: Path) -> None:
-    done = b'{"status": "failed", "kind": "kernel", "reason": "this kernel has no JIT"}'
+    done = wire.Done(status="failed", kind="kernel", reason="this kernel has no JIT")
     assert guest_output(ended(), HEALTHY, channel(tmp_path, done)) == (
         "kernel",
         "this kernel has no JIT",
@@ -51,7 +61,7 @@ def test_the_agent_names_the_kind(tmp_path: Path) -> None:
         (ended(), "the guest ended by itself"),
     ],
 )
-def test_a_silent_console_is_its_own_kind(result: VmResult, how: str) -> None:
+def test_a_silent_console_is_its_own_kind(result: Ended, how: str) -> None:
     failure = guest_output(result, "\n", b"")
     assert isinstance(failure, tuple)
     kind, message = failure
@@ -63,7 +73,7 @@ def test_a_silent_console_is_its_own_kind(result: VmResult, how: str) -> None:
 
 def test_a_silent_console_makes_no_result(tmp_path: Path) -> None:
     """What the kernel complained of is not known then."""
-    failure = guest_output(ended(), "", channel(tmp_path, b'{"status": "ok"}'))
+    failure = guest_output(ended(), "", channel(tmp_path, wire.Done(status="ok")))
     assert isinstance(failure, tuple)
     assert failure[0] == "silent"
 
@@ -114,5 +124,5 @@ def test_what_the_first_program_could_not_do(lines: list[str], options: list[str
 
 def test_what_init_could_not_mount_is_no_failure_by_itself(tmp_path: Path) -> None:
     text = HEALTHY + "init: no debugfs\ninit: no devpts\n"
-    output = guest_output(ended(), text, channel(tmp_path, b'{"status": "ok"}'))
-    assert isinstance(output, protocol.GuestOutput)
+    output = guest_output(ended(), text, channel(tmp_path, wire.Done(status="ok")))
+    assert isinstance(output, Decoded)

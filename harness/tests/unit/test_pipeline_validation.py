@@ -16,7 +16,7 @@ from harness.itlb.reference import load_profile
 from harness.pipeline import hardware, loop_guest, validation
 from harness.pipeline.hardware import Hardware, PerfEvent
 from harness.pipeline.validation import Check, Counts, Validation, Verdict
-from harness.vm.accel import Accelerator
+from harness.targets.qemu.accel import Accelerator
 
 LOOPS = known_answers.loops("skylake-sp")
 

@@ -16,9 +16,9 @@ from harness.image.programs import build_program
 from harness.kernel import Kernel, StageRequest, make_kernels
 from harness.model import Mode
 from harness.paths import CONFIGS, WORKLOADS, cache_dir
+from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.session import boot
 from harness.tests.golden import DATA
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
 
 MODULES = ("test_bpf.ko", "test_execmem.ko")
 PROGRAMS = (DATA / "kernel/xdp_run.c", WORKLOADS / "churn/churn.c")

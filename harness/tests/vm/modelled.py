@@ -10,8 +10,8 @@ from harness.image import cpio
 from harness.itlb import build as itlb
 from harness.model import Mode
 from harness.pipeline import Progress, prepare
-from harness.vm.argv import VmRequest
-from harness.vm.session import boot
+from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.session import boot
 
 GUESTS = Path(__file__).parent / "guests"
 

@@ -12,13 +12,15 @@ from textwrap import dedent
 import pytest
 
 from harness.config import load
-from harness.guest import console, protocol
+from harness.guest import console
+from harness.guest.agent import wire
+from harness.guest.decoded import Decoded, decode
 from harness.image import build, cpio
 from harness.kernel import Kernel, StageRequest, make_kernels
 from harness.model import Mode
 from harness.paths import CONFIGS, cache_dir
-from harness.vm.argv import VmRequest
-from harness.vm.session import VmResult, boot
+from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.session import VmResult, boot
 
 pytestmark = pytest.mark.vm
 
@@ -76,47 +78,46 @@ def start(work: Path, layers: list[build.Layer]) -> tuple[VmResult, VmRequest]:
     return boot(request, timeout_s=300, on_console=console.Watcher()), request
 
 
-def trial(work: Path, measure: str, pti: str = "off") -> protocol.GuestOutput:
+def trial(work: Path, measure: str, pti: str = "off") -> Decoded:
     """The output of the real agent with a workload whose window is ``measure``; the guest does
     not isolate page tables, whatever ``pti`` says to the agent."""
     folder = work / "workload"
     folder.mkdir()
     source = WORKLOAD.format(blob=BLOB, measure=measure)
     (folder / "made_up.py").write_text(dedent(source))
-    spec = {"params": {}, "seed": 7, "smp": 1, "variant": "bpf_prog_pack", "pti": pti}
-    document = {
-        "spec": spec,
-        "workload": {"module": "made_up.py", "watch": "__x64_sys_getpgid"},
-        "perf_events": [],
-    }
+    document = wire.TrialDocument(
+        variant="bpf_prog_pack", seed=7, smp=1, pti=pti, params={}, module="made_up.py",
+        watch="__x64_sys_getpgid",
+    )  # fmt: skip
     layers = [
         build.base_layers(print)["base"],
         build.agent_layer(work / "agent.cpio"),
         build.kernel_layer(work / "k.cpio", modules=kernel().modules, headers=None, files={}),
-        build.trial_layer(work / "trial.cpio", json.dumps(document).encode(), folder),
+        build.trial_layer(work / "trial.cpio", wire.encode(document), folder),
     ]
     result, request = start(work, layers)
     assert result.stopped == ""
     assert result.returncode == 0
     assert console.worst(request.console.read_text(errors="replace")) is None
-    return protocol.parse(request.channel.read_bytes())
+    return decode(request.channel.read_bytes())
 
 
 def test_everything_sent_arrives(tmp_path: Path) -> None:
     output = trial(tmp_path, "ctx.wait(0.05)")
-    assert output.done == {"status": "ok", "reason": ""}
+    assert output.done == wire.Done(status="ok")
     assert output.files["workload/blob"] == random.Random(7).randbytes(BLOB)
     for edge in EDGES:
         assert b"nr_free_pages" in output.files[f"{edge}/proc/vmstat"]
         assert b"_etext" in output.files[f"{edge}/kallsyms_text"]
         assert output.files[f"{edge}/kernel_page_tables"]
         assert isinstance(json.loads(output.files[f"{edge}/bpf_progs.json"]), list)
-    records = dict(output.records)
-    assert records["note"] == "a note"
-    assert records["reading"]["value"] == 1.5
-    assert records["watch"]["address"] is not None
-    assert records["hello"]["cpus"] == 1
-    assert records["windows"]["1"]["ns"] >= 50_000_000
+    assert output.notes == ("a note",)
+    assert [one.value for one in output.readings] == [1.5]
+    assert output.watch is not None
+    assert output.watch.address is not None
+    assert output.hello is not None
+    assert output.hello.cpus == 1
+    assert output.windows[0].ns >= 50_000_000
     assert "measuring" in output.progress
 
 
@@ -126,6 +127,7 @@ def test_everything_sent_arrives(tmp_path: Path) -> None:
         ("raise WorkloadFailed('no load')", "workload", "WorkloadFailed: no load"),
         ("ctx.no_such_thing()", "agent", "AttributeError: "),
         ("ctx.run(['/bin/false'])", "workload", "/bin/false ended with 1"),
+        ("ctx.emit('n', '1', 'u')", "workload", "WireError: reading.value: '1' is no number"),
     ],
 )
 def test_a_workload_that_fails_says_so(
@@ -133,25 +135,25 @@ def test_a_workload_that_fails_says_so(
 ) -> None:
     output = trial(tmp_path, measure)
     assert output.done is not None
-    assert (output.done["status"], output.done["kind"]) == ("failed", kind)
-    assert reason in output.done["reason"]
+    assert (output.done.status, output.done.kind) == ("failed", kind)
+    assert reason in output.done.reason
     assert b"in measure" in output.files["traceback"]
     assert "close/proc/vmstat" not in output.files
 
 
 def test_terminals_are_unix98_ones(tmp_path: Path) -> None:
     output = trial(tmp_path, "ctx.note(os.ttyname(os.openpty()[1]))")
-    assert output.done == {"status": "ok", "reason": ""}
-    assert "/dev/pts/0" in [value for name, value in output.records if name == "note"]
+    assert output.done == wire.Done(status="ok")
+    assert "/dev/pts/0" in output.notes
 
 
 def test_isolation_that_is_not_there_is_never_reported(tmp_path: Path) -> None:
     output = trial(tmp_path, "ctx.wait(0.05)", pti="on")
     assert output.done is not None
-    assert (output.done["status"], output.done["kind"]) == ("failed", "kernel")
-    assert "CONFIG_PAGE_TABLE_ISOLATION=y" in output.done["reason"]
-    assert "--pti off" in output.done["reason"]
-    assert not any(name == "windows" for name, _ in output.records)
+    assert (output.done.status, output.done.kind) == ("failed", "kernel")
+    assert "CONFIG_PAGE_TABLE_ISOLATION=y" in output.done.reason
+    assert "--pti off" in output.done.reason
+    assert output.windows == ()
 
 
 def archive(name: str, content: bytes) -> bytes:
@@ -178,4 +180,4 @@ def test_a_guest_that_dies_is_not_waited_for(tmp_path: Path, content: bytes, kin
     assert verdict is not None
     assert verdict.kind == kind
     assert result.seconds < 120
-    assert protocol.parse(request.channel.read_bytes()).done is None
+    assert decode(request.channel.read_bytes()).done is None

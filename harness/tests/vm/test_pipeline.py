@@ -17,7 +17,7 @@ import pytest
 
 from harness import proc
 from harness.counters.facts.text import kallsyms
-from harness.guest import protocol
+from harness.guest.decoded import decode
 from harness.model import Status, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
@@ -97,7 +97,7 @@ def text_start(loaded: LoadedRun, out: Path, seed: int) -> int:
     (record,) = (r for r in loaded.records if r.spec.seed == seed)
     assert record.status is TrialStatus.OK, record.failure
     packed = out / loaded.manifest.run / "raw" / record.trial / "channel.out.gz"
-    files = protocol.parse(gzip.decompress(packed.read_bytes())).files
+    files = decode(gzip.decompress(packed.read_bytes())).files
     (text,) = (data for name, data in files.items() if name == "baseline/kallsyms_text")
     return next(s.address for s in kallsyms(text.decode()) if s.name == "_text")
 

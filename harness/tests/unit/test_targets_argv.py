@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.model import Mode
+from harness.targets.qemu.accel import PROBE_EXIT_STATUS, probe_argv, probe_sector
+from harness.targets.qemu.argv import VmRequest, kernel_command_line, qemu_argv
 from harness.tests.golden import assert_golden
-from harness.vm.accel import PROBE_EXIT_STATUS, probe_argv, probe_sector
-from harness.vm.argv import VmRequest, kernel_command_line, qemu_argv
 
 EXACT = VmRequest(
     kernel=Path("K"),
@@ -33,7 +33,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_command_lines(name: str) -> None:
-    assert_golden(f"vm/{name}.argv", "\n".join(qemu_argv(REQUESTS[name])) + "\n")
+    assert_golden(f"targets/{name}.argv", "\n".join(qemu_argv(REQUESTS[name])) + "\n")
 
 
 def test_nothing_of_the_host_is_visible() -> None:

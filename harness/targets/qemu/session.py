@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import proc
-from harness.vm.argv import VmRequest, qemu_argv
+from harness.targets.qemu.argv import VmRequest, qemu_argv
+from harness.targets.target import INTERRUPTED
 
 POLL_S = 0.25
+FILE_BYTES = 1 << 30
+"""A guest that writes more than this to a file is ended: it would only fill the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class _Follower:
         except FileNotFoundError:
             return None
         self.offset += len(grown)
+        if self.offset > FILE_BYTES:
+            return f"more than {FILE_BYTES} bytes in {self._path.name}"
         return self._watch(grown) if grown else None
 
 
@@ -85,7 +90,7 @@ def boot(
             if silent_s is not None and passed > silent_s and not any(f.offset for f in followers):
                 stopped = stopped or f"nothing written after {silent_s:g} s of wall time"
             if should_stop():
-                stopped = stopped or "interrupted"
+                stopped = stopped or INTERRUPTED
             if stopped:
                 break
         returncode = qemu.poll()

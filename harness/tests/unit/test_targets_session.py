@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.model import Mode
-from harness.vm import session
-from harness.vm.argv import VmRequest
+from harness.targets.qemu import session
+from harness.targets.qemu.argv import VmRequest
 
 
 def booted(

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Trials in QEMU: one boot of the payload's kernel for each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.guest import console
+from harness.guest.protocol import Stream
+from harness.image import build as image
+from harness.itlb.build import plugin_option
+from harness.model import TrialSpec
+from harness.targets import trial_files
+from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.session import boot
+from harness.targets.target import Ended, Model, Payload
+
+SILENT_S = 180.0
+"""A guest that has written nothing at all after this wall time never will: only unpacking the
+kernel comes before its first line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QemuTarget:
+    """Boots the trial in QEMU, from an initramfs."""
+
+    def run(self, payload: Payload) -> Ended:
+        """Boot, wait for the end, and read what the guest and the model wrote.
+
+        Raises PrerequisiteError without QEMU, OSError for a full disk.
+        """
+        work = payload.work
+        request = vm_request(payload)
+        image.join(layers(payload), request.initrd)
+        result = boot(
+            request,
+            timeout_s=payload.timeout_s,
+            silent_s=SILENT_S,
+            on_console=console.Watcher(),
+            on_channel=_follow(payload.on_progress),
+            should_stop=payload.should_stop,
+        )
+        trace = work / trial_files.TRACE
+        return Ended(
+            console=_read(request.console),
+            channel=_read(request.channel),
+            report=_read(work / trial_files.REPORT) if payload.model else None,
+            trace=trace if trace.is_file() else None,
+            returncode=result.returncode,
+            stopped=result.stopped,
+            stderr=result.stderr,
+            seconds=result.seconds,
+        )
+
+
+def layers(payload: Payload) -> list[image.Layer]:
+    """All layers of the guest's root file system; the last two are written in the work folder."""
+    own = payload.kernel_files
+    return [
+        *payload.layers,
+        image.kernel_layer(
+            payload.work / "kernel.cpio",
+            modules=own.modules,
+            module_files=own.module_files,
+            headers=own.headers,
+            files=own.programs,
+        ),
+        image.trial_layer(payload.work / "trial.cpio", payload.document, payload.workload),
+    ]
+
+
+def vm_request(payload: Payload) -> VmRequest:
+    """The boot of a payload."""
+    spec, work = payload.spec, payload.work
+    return VmRequest(
+        kernel=payload.kernel,
+        initrd=work / "initrd",
+        mode=spec.mode,
+        smp=spec.smp,
+        memory_mib=spec.memory_mib,
+        seed=spec.seed,
+        pti=spec.pti,
+        console=work / trial_files.CONSOLE,
+        channel=work / trial_files.CHANNEL,
+        plugin=_plugin(spec, payload.model, work) if payload.model else None,
+        append=payload.append,
+        kaslr=spec.kaslr,
+    )
+
+
+def _plugin(spec: TrialSpec, model: Model, work: Path) -> str:
+    return plugin_option(
+        model.plugin,
+        work / trial_files.REPORT,
+        model.profile,
+        spec.pcid,
+        spec.pti,
+        trace=work / trial_files.TRACE if model.trace else None,
+        kernel_image=spec.kernel_image,
+        data=spec.data_side,
+    )
+
+
+def _follow(on_progress: Callable[[str], None]) -> Callable[[bytes], None]:
+    stream = Stream()
+
+    def watch(grown: bytes) -> None:
+        for line in stream.feed(grown):
+            on_progress(line)
+
+    return watch
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

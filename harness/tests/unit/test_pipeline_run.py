@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whole runs on captured output: success, every failure, interruption, resuming, falling back."""
+
+import errno
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import DataError, PrerequisiteError, UserError
+from harness.guest.agent import frames
+from harness.image.build import Layer
+from harness.itlb.build import Plugin
+from harness.kernel import Kernel
+from harness.model import Counters, KernelIdentity, Mode, Source, TrialRecord, TrialStatus
+from harness.pipeline import Progress, RunOutcome, RunRequest, run
+from harness.pipeline.frozen import Frozen
+from harness.pipeline.machine import Machine
+from harness.pipeline.prepare import Prepared
+from harness.store import Run, load_run
+from harness.targets import trial_files
+from harness.targets.qemu.accel import Accelerator
+from harness.targets.recorded import RecordedTarget
+from harness.targets.target import INTERRUPTED, Ended, Payload, Target
+from harness.tests.golden import DATA
+from harness.tests.unit.captured_trials import SNAPSHOTS
+from harness.tests.unit.test_guest_wire import READING, SENT, channel
+
+CAPTURED = DATA / "counters" / "trials" / SNAPSHOTS
+CONSOLE = (DATA / "trial" / "console.log").read_bytes()
+WINDOWS = ("windows", SENT["windows"])
+SEEDS = (1, 2, 3)
+Change = Callable[[Ended], Ended]
+
+
+@pytest.fixture(scope="module")
+def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw folder of a trial that ended well."""
+    folder = tmp_path_factory.mktemp("captured")
+    for path in CAPTURED.iterdir():
+        shutil.copy(path, folder)
+    (folder / trial_files.CONSOLE).write_bytes(CONSOLE)
+    return folder
+
+
+@dataclass(frozen=True)
+class Altered:
+    """The captured trial, but for the seeds in ``changes``; ``seen`` are the payloads."""
+
+    recorded: RecordedTarget
+    changes: dict[int, Change]
+    seen: list[Payload]
+
+    def run(self, payload: Payload) -> Ended:
+        self.seen.append(payload)
+        ended = self.recorded.run(payload)
+        change = self.changes.get(payload.spec.seed)
+        return change(ended) if change else ended
+
+
+def prepared(
+    kernels: str | None, frozen: Frozen, progress: Progress, *, model: bool, **_: Any
+) -> Prepared:
+    """What is made ready for a run, of nothing: no target of these tests boots it."""
+    names = (kernels or "upstream").split(",")
+    return Prepared(
+        frozen=frozen,
+        kernels={
+            name: Kernel(
+                identity=KernelIdentity(name=name, image_sha256=name),
+                title=name,
+                image=Path("/nowhere"),
+            )
+            for name in names
+        },
+        bench=None,
+        selftests=None,
+        layers={"base": Layer(name="base", path=Path("/nowhere"), sha256="")},
+        plugin=Plugin(path=Path("/nowhere"), sha256="plugin") if model else None,
+        programs={},
+    )
+
+
+def machine(target: Target, kvm: bool = False) -> Machine:
+    return Machine(
+        target=target,
+        prepare=prepared,
+        probe=lambda: Accelerator(works=kvm, reason="as the test has it"),
+        version=lambda: "QEMU of a test",
+    )
+
+
+def started(
+    captured: Path, out: Path, changes: dict[int, Change] | None = None, **request: Any
+) -> RunOutcome:
+    target = Altered(RecordedTarget(folder=captured), changes or {}, [])
+    asked = {"suite": "smoke", "kernels": "upstream", "seeds": SEEDS, "jobs": 1, "out": out}
+    return run(RunRequest(**{**asked, **request}), Progress(quiet=True), machine(target))
+
+
+def by_seed(outcome: RunOutcome) -> dict[int, TrialRecord]:
+    return {record.spec.seed: record for record in load_run(outcome.path).records}
+
+
+def test_a_run_that_ends_well(captured: Path, tmp_path: Path) -> None:
+    outcome = started(captured, tmp_path)
+    assert (outcome.done, outcome.failed, outcome.interrupted) == (3, 0, False)
+    for seed, record in by_seed(outcome).items():
+        assert record.status is TrialStatus.OK, record.failure
+        assert {r.source for r in record.readings} == {
+            Source.MODEL, Source.KERNEL, Source.WORKLOAD, Source.HOST
+        }  # fmt: skip
+        raw = outcome.path / "raw" / record.trial
+        assert trial_files.read(raw).channel == trial_files.read(captured).channel
+        assert record.spec.seed == seed
+    assert load_run(outcome.path).manifest.qemu_version == "QEMU of a test"
+
+
+def test_a_saved_run_is_a_target(captured: Path, tmp_path: Path) -> None:
+    """What was recorded gives the same readings again, from its folder ``raw``."""
+    first = started(captured, tmp_path / "first")
+    again = started(first.path / "raw", tmp_path / "again")
+    readings = [
+        [[r for r in record.readings if r.source is not Source.HOST] for record in found.values()]
+        for found in (by_seed(first), by_seed(again))
+    ]
+    assert readings[0] == readings[1]
+    assert again.failed == 0
+
+
+def sends(*records: tuple[str, Any], **more: Any) -> Change:
+    return lambda ended: replace(ended, channel=channel(WINDOWS, *records, **more))
+
+
+def with_console(line: str) -> Change:
+    return lambda ended: replace(ended, console=CONSOLE + line.encode() + b"\n", channel=b"")
+
+
+def reads(files: dict[str, bytes]) -> Change:
+    """A guest that sends these files beside its window."""
+    lines: list[str] = []
+    for name, data in files.items():
+        lines += frames.encode(len(lines), "file", name, data)
+    rest = channel(WINDOWS).decode().splitlines()
+    for at, line in enumerate(rest, len(lines)):
+        lines.append(line.replace(f"EMB1 {at - len(files)} ", f"EMB1 {at} "))
+    return lambda ended: replace(ended, channel="".join(f"{line}\n" for line in lines).encode())
+
+
+NESTED = b'{"schema": 2, "profile": {"a": ' + b"[" * 100_000
+FAILURES: list[tuple[Change, str, str]] = [
+    (with_console("Kernel panic - not syncing: Fatal exception"), "panic", "Fatal exception"),
+    (with_console("BUG: kernel NULL pointer dereference"), "oops", "NULL pointer"),
+    (lambda e: replace(e, console=b"", channel=b""), "silent", "no line on ttyS0"),
+    (
+        lambda e: replace(e, returncode=None, stopped="no end after 900 s of wall time"),
+        "hang",
+        "no end after 900 s",
+    ),
+    (lambda e: replace(e, channel=b""), "lost", "never said it was done"),
+    (lambda e: replace(e, channel=e.channel[:-40]), "protocol", "guest output ends inside line"),
+    (lambda e: replace(e, channel=b"x" * 99 + b"\n"), "protocol", "line 1 is no frame"),
+    (lambda e: replace(e, report=b""), "self_check", "the iTLB model wrote no report"),
+    (lambda e: replace(e, report=b"{}"), "self_check", "the iTLB model's report: "),
+    (lambda e: replace(e, report=NESTED), "self_check", "RecursionError: "),
+    (sends(("windows", {"2": {"label": "w", "ns": 1}})), "self_check", "saw no window 2 (w)"),
+    (sends(("reading", {**READING, "value": "1"})), "protocol", "'1' is no number"),
+    (sends(("reading", READING), ("reading", READING)), "protocol", "is given twice"),
+    (sends(("surprise", 1)), "protocol", "unknown record 'surprise'"),
+    (
+        sends(("user_text", {"origin": "user", "start": 0, "end": 9})),
+        "self_check",
+        "user is an origin of all text",
+    ),
+    (
+        sends(done={"status": "failed", "kind": "workload", "reason": "no load"}),
+        "workload",
+        "no load",
+    ),
+    (sends(done={"status": "failed"}), "agent", "no reason given"),
+]
+
+
+@pytest.fixture(scope="module")
+def mixed(captured: Path, tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
+    """A run of which all trials fail but the first and the last."""
+    changes = {seed: change for seed, (change, _, _) in enumerate(FAILURES, 2)}
+    out = tmp_path_factory.mktemp("results")
+    return started(captured, out, changes, seeds=tuple(range(1, len(FAILURES) + 3)))
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "message"),
+    [(seed, kind, message) for seed, (_, kind, message) in enumerate(FAILURES, 2)],
+    ids=[f"{kind}: {message}" for _, kind, message in FAILURES],
+)
+def test_a_trial_that_fails_says_why(mixed: RunOutcome, seed: int, kind: str, message: str) -> None:
+    record = by_seed(mixed)[seed]
+    assert record.status is TrialStatus.FAILED
+    assert record.failure is not None
+    assert record.failure.kind == kind
+    assert message in record.failure.message
+    assert "\n" not in record.failure.message
+    assert record.readings == ()
+    assert (mixed.path / "raw" / record.trial / trial_files.CONSOLE).is_file()
+
+
+def test_the_other_trials_go_on(mixed: RunOutcome) -> None:
+    assert (mixed.done, mixed.failed) == (len(FAILURES) + 2, len(FAILURES))
+    statuses = [record.status for record in by_seed(mixed).values()]
+    assert statuses == ["ok", *["failed"] * len(FAILURES), "ok"]
+
+
+def test_files_that_are_garbage_are_unknown_facts_not_a_lost_run(
+    captured: Path, tmp_path: Path
+) -> None:
+    garbage = reads({"open/bpf_progs.json": b"[", "baseline/proc/vmstat": b"\xff\x00 x"})
+    outcome = started(captured, tmp_path, {1: garbage}, seeds=(1,))
+    (record,) = by_seed(outcome).values()
+    assert record.status is TrialStatus.OK, record.failure
+    unknown = {(r.name, r.labels.get("at")): r for r in record.readings if r.value is None}
+    assert "bpf_progs.json: " in unknown["bpf.text.programs", "open"].reason
+    assert "is not `name value`" in unknown["direct_map.splits_2m", "baseline"].reason
+
+
+def test_a_record_that_is_refused_fails_its_trial_alone(
+    captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Run.append
+
+    def refuse(self: Run, record: TrialRecord) -> None:
+        if record.spec.seed == 2 and record.status is TrialStatus.OK:
+            raise DataError("record: readings[0] \ud800 twice")
+        append(self, record)
+
+    monkeypatch.setattr(Run, "append", refuse)
+    outcome = started(captured, tmp_path)
+    assert (outcome.done, outcome.failed) == (3, 1)
+    failure = by_seed(outcome)[2].failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == ("record", "record: readings[0] ? twice")
+
+
+def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(
+    captured: Path, tmp_path: Path
+) -> None:
+    def interrupted(ended: Ended) -> Ended:
+        signal_to_self()
+        return replace(ended, returncode=None, stopped=INTERRUPTED)
+
+    first = started(captured, tmp_path, {2: interrupted})
+    assert (first.done, first.interrupted) == (1, True)
+    assert list(by_seed(first)) == [1]
+    again = started(captured, tmp_path, resume=first.path.name)
+    assert (again.path, again.done, again.interrupted) == (first.path, 2, False)
+    assert list(by_seed(again)) == [1, 2, 3]
+    with pytest.raises(UserError, match="cannot be resumed"):
+        started(captured, tmp_path, resume=first.path.name, seeds=(1, 2))
+
+
+def signal_to_self() -> None:
+    assert threading.current_thread() is not threading.main_thread()
+    os.kill(os.getpid(), 2)
+
+
+def test_a_failed_trial_is_made_again_when_a_run_is_resumed(captured: Path, tmp_path: Path) -> None:
+    first = started(captured, tmp_path, {2: lambda e: replace(e, channel=b"")})
+    again = started(captured, tmp_path, resume=first.path.name)
+    assert (again.done, again.failed) == (1, 0)
+    assert by_seed(again)[2].status is TrialStatus.OK
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(
+    captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = trial_files.keep
+
+    def full(ended: Ended, folder: Path) -> None:
+        if "-s2" in folder.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        keep(ended, folder)
+
+    monkeypatch.setattr(trial_files, "keep", full)
+    with pytest.raises(PrerequisiteError, match="the disk is full"):
+        started(captured, tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert [record.spec.seed for record in load_run(folder).records] == [1]
+
+
+def pmu(counted: int | None) -> Change:
+    """A guest in which pmu-check found that."""
+    found = {**READING, "name": "pmu.instructions", "value": counted}
+    if counted is None:
+        found |= {"status": "not_supported", "reason": "perf: <not supported>"}
+    expected = {**READING, "name": "pmu.instructions_expected", "value": 1000}
+    return sends(("reading", expected), ("reading", found))
+
+
+@dataclass(frozen=True)
+class WithPmu:
+    """The captured trials, and a guest that checks its PMU."""
+
+    recorded: RecordedTarget
+    check: Change
+
+    def run(self, payload: Payload) -> Ended:
+        ended = self.recorded.run(payload)
+        return self.check(ended) if payload.spec.workload == "pmu-check" else ended
+
+
+@pytest.mark.parametrize(
+    ("check", "counters", "mode", "reason"),
+    [
+        (pmu(1000), Counters.PERF, Mode.KVM, "counted 1000 of 1000 instructions"),
+        (pmu(10), Counters.MODEL, Mode.EXACT, "counted 10 of 1000 instructions"),
+        (pmu(None), Counters.MODEL, Mode.EXACT, "the guest has no PMU: perf: <not supported>"),
+        (lambda e: replace(e, channel=b""), Counters.MODEL, Mode.EXACT, "the PMU check failed"),
+    ],
+)
+def test_auto_falls_back_where_the_pmu_does_not_count(
+    captured: Path, tmp_path: Path, check: Change, counters: Counters, mode: Mode, reason: str
+) -> None:
+    request = RunRequest(suite="smoke", kernels="upstream", counters="auto", out=tmp_path)
+    target = WithPmu(RecordedTarget(folder=captured), check)
+    outcome = run(request, Progress(quiet=True), machine(target, kvm=True))
+    loaded = load_run(outcome.path)
+    assert outcome.failed == 0, loaded.records[0].failure
+    (record,) = loaded.records
+    assert (record.spec.counters, record.spec.mode) == (counters, mode)
+    assert reason in loaded.manifest.counters_reason
+
+
+def test_a_baseline_that_is_no_kernel_of_the_run(captured: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--baseline 'execmem' is no kernel of this run"):
+        started(captured, tmp_path, baseline="execmem")
+    outcome = started(captured, tmp_path, baseline="upstream", seeds=(1,))
+    assert load_run(outcome.path).manifest.baseline == "upstream"
+
+
+def test_the_payload_has_all_that_the_trial_needs(captured: Path, tmp_path: Path) -> None:
+    target = Altered(RecordedTarget(folder=captured), {}, [])
+    request = RunRequest(
+        suite="smoke", kernels="upstream", counters="both", trace=True, out=tmp_path
+    )
+    run(request, Progress(quiet=True), machine(target))
+    (payload,) = target.seen
+    document = json.loads(payload.document)
+    assert (document["module"], document["pti"], document["seed"]) == ("trig_kprobe.py", "on", 1)
+    assert "native_flush_tlb_multi" in document["calls"]
+    assert document["perf_events"]
+    assert payload.model is not None
+    assert (payload.model.trace, payload.model.profile.name) == (True, "skylake-sp.profile")
+    assert [layer.name for layer in payload.layers] == ["base", "agent"]
