@@ -10,7 +10,7 @@ import click
 
 from harness import pipeline
 from harness.config import options
-from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError
+from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError, UserError
 from harness.model import Counters
 from harness.paths import RESULTS
 
@@ -280,6 +280,28 @@ def validate(kernels: str | None, quiet: bool, profiles: str, pti: str, as_json:
 def list_(workloads: bool, as_json: bool) -> None:
     """List variants, suites, workloads and CPU profiles."""
     click.echo(pipeline.listing(workloads_only=workloads, as_json=as_json), nl=False)
+
+
+@cli.command()
+@click.option("--prune", is_flag=True, help="Remove what was not used for --days days.")
+@click.option(
+    "--days",
+    type=click.IntRange(0),
+    metavar="N",
+    help=f"With --prune; 0: everything that no process uses now. Default: {pipeline.PRUNE_DAYS}.",
+)
+@click.option("--dry-run", is_flag=True, help="With --prune: say what it would remove.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def cache(prune: bool, days: int | None, dry_run: bool, as_json: bool) -> None:
+    """List what was built and is kept: sizes, last use, and whether this checkout uses it.
+
+    Output trees of kernel builds and unpacked sources are the largest. What --prune removes is
+    made again when it is needed; what a running process uses is never removed.
+    """
+    if not prune and (dry_run or days is not None):
+        raise UserError("--days and --dry-run are about --prune", "add --prune")
+    chosen = (pipeline.PRUNE_DAYS if days is None else days) if prune else None
+    click.echo(pipeline.cache(days=chosen, dry_run=dry_run, as_json=as_json))
 
 
 @cli.command()

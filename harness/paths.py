@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from harness.errors import PrerequisiteError
+
 PROJECT = Path(__file__).resolve().parent.parent
 CONFIGS = PROJECT / "configs"
 WORKLOADS = PROJECT / "workloads"
@@ -15,9 +17,16 @@ RESULTS = PROJECT / "results"
 def cache_dir() -> Path:
     """The cache folder, made if need be: $EXECMEM_BENCH_CACHE or the user's cache folder.
 
-    Nothing in it is needed for correctness; it may be removed at any time.
+    Nothing in it is needed for correctness; it may be removed at any time. Raises
+    PrerequisiteError when it is no folder and cannot be made.
     """
     chosen = os.environ.get("EXECMEM_BENCH_CACHE")
     path = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("execmem-bench"))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"{path} cannot be the cache ({error.strerror})",
+            "set EXECMEM_BENCH_CACHE to a folder that you may write to",
+        ) from error
     return path

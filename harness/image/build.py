@@ -5,19 +5,15 @@
 and are cached; ``agent``, ``kernel`` and ``trial`` are written when they are needed.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from harness import proc
+from harness import cache, proc
 from harness.errors import PrerequisiteError
 from harness.image import cpio, recipe
 from harness.paths import PROJECT, cache_dir
@@ -38,38 +34,47 @@ class Layer:
     sha256: str
 
 
-def base_layers(progress: Callable[[str], None]) -> dict[str, Layer]:
+def base_layers(progress: cache.Say, say: cache.Say = cache.ignore) -> dict[str, Layer]:
     """The layers made from the distribution's packages, built once and cached.
 
-    Raises PrerequisiteError on a distribution that cannot serve, CommandError when
-    mmdebstrap fails (its log is kept in the cache folder and named).
+    ``progress`` gets what the making does now, ``say`` lines that stay. Raises
+    PrerequisiteError on a distribution that cannot serve, CommandError when mmdebstrap fails
+    (its log is kept beside the place of the image and named).
     """
-    host = recipe.release(recipe.parse_os_release(Path("/etc/os-release").read_text()))
-    key = recipe_key(host)
-    root = cache_dir() / "images"
-    root.mkdir(exist_ok=True)
-    place = root / key
-    with FileLock(root / f"{key}.lock"):
-        if not (place / "layers.json").is_file():
-            _build(host, place, progress)
-        hashes: dict[str, str] = json.loads((place / "layers.json").read_text())
+    host = host_release()
+    store, key = cache_dir() / cache.Kind.IMAGES, recipe_key(host)
+    entry = cache.get_or_make(
+        store,
+        key,
+        lambda staging: _build(host, staging, store / f"{key}.log", progress),
+        name=f"guest image {host.id} {host.codename}",
+        say=say,
+    )
     return {
-        name: Layer(name=name, path=place / f"{name}.cpio", sha256=hashes[name])
+        name: Layer(
+            name=name,
+            path=entry.path / f"{name}.cpio",
+            sha256=entry.record.files[f"{name}.cpio"],
+        )
         for name in BASE_LAYERS
     }
+
+
+def host_release() -> recipe.Release:
+    """The release of this machine. Raises PrerequisiteError for one that cannot serve."""
+    return recipe.release(recipe.parse_os_release(Path("/etc/os-release").read_text()))
 
 
 def recipe_key(host: recipe.Release) -> str:
     """Name of the cached image: changes whenever the recipe does (not with the mirror)."""
     text = Path(recipe.__file__).read_bytes() + Path(__file__).read_bytes()
     text += Path(cpio.__file__).read_bytes() + f"{host.id} {host.codename}".encode()
-    return hashlib.sha256(text).hexdigest()[:16]
+    return cache.sha256_bytes(text)[:16]
 
 
-def _build(host: recipe.Release, place: Path, progress: Callable[[str], None]) -> None:
+def _build(host: recipe.Release, made: Path, log: Path, progress: cache.Say) -> cache.Facts:
     if os.geteuid() != 0:
         raise PrerequisiteError("making the guest image needs root", "run as root, or with sudo")
-    log = place.with_suffix(".log")
     log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
         work = Path(temporary)
@@ -86,19 +91,14 @@ def _build(host: recipe.Release, place: Path, progress: Callable[[str], None]) -
         progress("writing the guest image's layers")
         in_base = {line.removeprefix("./") for line in base_list.read_text().splitlines()}
         kept = [n for n in _names(root) if not recipe.dropped(n)]
-        made = place.with_name(place.name + ".new")
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
-        hashes = {}
         for name, chosen in (
             ("base", [n for n in kept if n in in_base]),
             ("bcc", [n for n in kept if n not in in_base]),
         ):
-            hashes[name] = write_layer(made / f"{name}.cpio", cpio.from_tree(root, chosen))
+            write_layer(made / f"{name}.cpio", cpio.from_tree(root, chosen))
         (made / "packages.txt").write_text(_packages(root))
-        (made / "layers.json").write_text(json.dumps(hashes))
-        shutil.rmtree(place, ignore_errors=True)
-        made.rename(place)
+    shutil.move(log, made / "mmdebstrap.log")
+    return {"distribution": f"{host.id} {host.codename}"}
 
 
 def _names(root: Path) -> Iterable[str]:
@@ -123,8 +123,7 @@ def write_layer(path: Path, entries: Iterable[cpio.Entry]) -> str:
     """Write ``entries`` to ``path``; returns the SHA-256 of the bytes. Raises OSError."""
     with path.open("wb") as file:
         cpio.write(entries, file)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return cache.sha256_file(path)
 
 
 def agent_layer(path: Path) -> Layer:

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs of workloads: a C source each, linked statically for the guest."""
 
-import hashlib
-import shutil
 from pathlib import Path
 
-from filelock import FileLock
-
+from harness import cache
 from harness.errors import UserError
 from harness.paths import cache_dir
 from harness.proc import CommandError, run
@@ -19,7 +16,12 @@ def program_argv(source: Path, out: Path) -> list[str]:
     return ["gcc", *CFLAGS, f"-ffile-prefix-map={source.parent}=.", "-o", str(out), str(source)]
 
 
-def build_program(source: Path) -> Path:
+def program_key(source: Path, content: bytes) -> str:
+    """Key of the program made of ``content``, which is that of the file ``source``."""
+    return f"{source.stem}-{cache.sha256_bytes(' '.join(CFLAGS).encode() + bytes(1) + content)}"
+
+
+def build_program(source: Path, say: cache.Say = cache.ignore) -> Path:
     """The program made of ``source``, compiled if this content of it is not in the cache.
 
     Raises UserError with the compiler's first complaint when it does not compile, or when
@@ -31,18 +33,16 @@ def build_program(source: Path) -> Path:
         raise UserError(f"{source}: {error.strerror}", "correct `programs` in workload.toml") from (
             error
         )
-    key = hashlib.sha256(" ".join(CFLAGS).encode() + b"\0" + content).hexdigest()
-    root = cache_dir() / "programs"
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f"{source.stem}-{key[:16]}"
-    with FileLock(root / "lock"):
-        if not path.is_file():
-            made = path.with_suffix(".new")
-            try:
-                run(program_argv(source, made))
-            except CommandError as error:
-                lines = str(error).splitlines()
-                why = next((x for x in lines if "error:" in x), lines[-1])
-                raise UserError(f"{source.name} does not compile: {why}", "correct it") from error
-            shutil.move(made, path)
-    return path
+
+    def make(staging: Path) -> cache.Facts:
+        try:
+            run(program_argv(source, staging / source.stem))
+        except CommandError as error:
+            lines = str(error).splitlines()
+            why = next((x for x in lines if "error:" in x), lines[-1])
+            raise UserError(f"{source.name} does not compile: {why}", "correct it") from error
+        return {}
+
+    store, key = cache_dir() / cache.Kind.PROGRAMS, program_key(source, content)
+    entry = cache.get_or_make(store, key, make, name=f"program {source.stem}", say=say)
+    return entry.path / source.stem

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compiling the model's QEMU plugin, and the argument that loads it."""
 
-import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from harness import proc
+from harness import cache, proc
 from harness.errors import UserError
 from harness.paths import cache_dir
 
@@ -48,13 +44,22 @@ def profile_path(name: str) -> Path:
 
 def sources_sha256() -> str:
     """Hash of all that decides what the plugin counts: sources, in order, and flags."""
-    total = hashlib.sha256(" ".join(CFLAGS).encode())
+    parts = [" ".join(CFLAGS).encode()]
     for path in sorted(SOURCES.glob("*.[ch]")):
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()
+        parts.append(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return cache.sha256_bytes(b"".join(parts))
 
 
-def build_plugin() -> Plugin:
+PLUGIN_FILE = "itlb.so"
+REPLAY_FILE = "replay"
+
+
+def key(file: str, sha256: str) -> str:
+    """Key of the plugin or the replay driver, by its file, made of the sources with ``sha256``."""
+    return f"{Path(file).stem}-{sha256}"
+
+
+def build_plugin(say: cache.Say = cache.ignore) -> Plugin:
     """The plugin, compiled if this version of it is not in the cache.
 
     Raises PrerequisiteError without a compiler, CommandError when it does not compile.
@@ -65,24 +70,24 @@ def build_plugin() -> Plugin:
         glib = proc.run(["pkg-config", "--cflags", "glib-2.0"]).stdout.split()
         return plugin_argv(glib, out)
 
-    return Plugin(path=_cached(f"itlb-{sha256[:16]}.so", argv), sha256=sha256)
+    return Plugin(path=_cached(PLUGIN_FILE, sha256, argv, say), sha256=sha256)
 
 
-def build_replay() -> Path:
+def build_replay(say: cache.Say = cache.ignore) -> Path:
     """The replay driver, compiled if need be. Raises as build_plugin() does."""
-    return _cached(f"replay-{sources_sha256()[:16]}", replay_argv)
+    return _cached(REPLAY_FILE, sources_sha256(), replay_argv, say)
 
 
-def _cached(name: str, argv: Callable[[Path], list[str]]) -> Path:
-    root = cache_dir() / "plugins"
-    root.mkdir(exist_ok=True)
-    path = root / name
-    with FileLock(root / "lock"):
-        if not path.is_file():
-            made = path.with_suffix(".new")
-            proc.run(argv(made))
-            shutil.move(made, path)
-    return path
+def _cached(file: str, sha256: str, argv: Callable[[Path], list[str]], say: cache.Say) -> Path:
+    def make(staging: Path) -> cache.Facts:
+        proc.run(argv(staging / file))
+        return {}
+
+    store = cache_dir() / cache.Kind.PLUGINS
+    return (
+        cache.get_or_make(store, key(file, sha256), make, name=f"model: {file}", say=say).path
+        / file
+    )
 
 
 def plugin_argv(glib: list[str], out: Path) -> list[str]:

@@ -5,10 +5,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import cache
+from harness.cache import Say
 from harness.errors import UserError
-from harness.kernel import bootimage, cache, kconfig, modules, source
+from harness.kernel import bootimage, kconfig, modules
 from harness.kernel.artefacts import Kernel, UserKernel
-from harness.kernel.package import Say
 from harness.model import KernelIdentity
 
 
@@ -20,7 +21,7 @@ class _Config:
     options: kconfig.Options
 
 
-def adopt(chosen: UserKernel, store: Path, say: Say = lambda _: None) -> Kernel:
+def adopt(chosen: UserKernel, store: Path, say: Say = cache.ignore) -> Kernel:
     """``chosen`` ready to boot; modules of a built tree are copied below ``store``.
 
     Raises UserError when its configuration, where it can be known (the tree's .config,
@@ -38,7 +39,7 @@ def adopt(chosen: UserKernel, store: Path, say: Say = lambda _: None) -> Kernel:
     return Kernel(
         identity=KernelIdentity(
             name=chosen.name,
-            image_sha256=source.file_sha256(chosen.image),
+            image_sha256=cache.sha256_file(chosen.image),
             config_sha256=kconfig.digest(config.options) if config is not None else "",
             release=info.release,
         ),
@@ -65,8 +66,8 @@ def _modules_of(
 
 def _in_entry(chosen: UserKernel, name: str) -> Path | None:
     """The part ``name`` of the cache entry that the image belongs to, if it is in one."""
-    record = cache.load(chosen.image.parent)
-    return chosen.image.parent / name if record is not None and name in record.files else None
+    entry = cache.take(chosen.image.parent)
+    return entry.part(name) if entry is not None else None
 
 
 def _in_tree(tree: Path | None, name: str) -> Path | None:

@@ -7,9 +7,10 @@ One binary for all kernels, from the base with the series ``bench`` (optimisatio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness.cache import Kind, Say, ignore
 from harness.kernel import bpf_tree
 from harness.kernel.artefacts import Bench
-from harness.kernel.build import KernelRequest, Say, ignore
+from harness.kernel.build import KernelRequest
 from harness.model import VariantSpec
 
 PROGRAM = "bench"
@@ -35,11 +36,11 @@ def _make(site: bpf_tree.Site, run: Callable[[Sequence[str]], None]) -> list[Pat
     return [site.out / PROGRAM]
 
 
-TARGET = bpf_tree.Target(name="bench", title="bench", recipe=2, series=("bench",), make=_make)
+TARGET = bpf_tree.Target(kind=Kind.BENCH, title="bench", recipe=2, series=("bench",), make=_make)
 """``recipe`` is raised when this module changes what comes out of a build."""
 
 
 def build_bench(request: KernelRequest, say: Say = ignore, detail: Say = ignore) -> Bench:
     """The bench program for ``request``; raises as ``bpf_tree.build``."""
-    built = bpf_tree.build(TARGET, request, say, detail)
-    return Bench(path=built.entry / PROGRAM, sha256=built.files[PROGRAM], cached=built.cached)
+    entry = bpf_tree.build(TARGET, request, say, detail)
+    return Bench(path=entry.path / PROGRAM, sha256=entry.record.files[PROGRAM], cached=entry.cached)

@@ -7,14 +7,15 @@ linked statically so that they depend on no library of the guest.
 
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import cache
+from harness.cache import Say
 from harness.errors import InfrastructureError, PrerequisiteError
-from harness.kernel import cache, recipe, series, source
-from harness.kernel.build import KernelRequest, Plan, Say, build_kernel, plan
+from harness.kernel import recipe, series, source
+from harness.kernel.build import KernelRequest, Plan, build_kernel, plan
 from harness.proc import CommandError, run
 
 FOLDER = "tools/testing/selftests/bpf"
@@ -39,9 +40,9 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is built: its name in the cache and in messages, and all that decides the result."""
+    """What is built, and all that decides the result."""
 
-    name: str
+    kind: cache.Kind
     title: str  # for "building <title>"
     recipe: int
     series: tuple[str, ...]  # folders below configs/patches, on the base
@@ -49,14 +50,10 @@ class Target:
     """Builds at a site with a runner of command lines; gives the files to keep."""
     inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Built:
-    """A target in the cache."""
-
-    entry: Path
-    files: Mapping[str, str]  # name -> SHA-256
-    cached: bool
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        return self.kind.value
 
 
 def find_clang() -> tuple[str, str]:
@@ -97,7 +94,10 @@ def make_argv(
     ]
 
 
-def _key(target: Target, planned: Plan, patches: Sequence[series.Patch], clang: str) -> str:
+def key(target: Target, planned: Plan, clang: str) -> str:
+    """The content address of ``target`` with the types of the kernel ``planned``; ``clang`` is
+    the compiler's version line."""
+    patches = series.load(target.series, planned.request.configs / "patches")
     return recipe.digest(
         {
             target.name: target.recipe,
@@ -110,7 +110,7 @@ def _key(target: Target, planned: Plan, patches: Sequence[series.Patch], clang: 
     )
 
 
-def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> Built:
+def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> cache.Entry:
     """``target`` for ``request``, whose variant is the unpatched base, from the cache or made.
 
     Builds the base kernel first when it has to. Raises PrerequisiteError and
@@ -119,40 +119,36 @@ def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> Buil
     recipe.require({}, HEADERS)
     clang, version = find_clang()
     planned = plan(request)
-    patches = series.load(target.series, request.configs / "patches")
-    key = _key(target, planned, patches, version)
-    store = request.cache / target.name
-    entry = store / key
-    if (record := cache.load(entry)) is not None:
-        return Built(entry=entry, files=record.files, cached=True)
+    store, name = request.cache / target.kind, key(target, planned, version)
+    if (entry := cache.take(store / name)) is not None:
+        return entry
+    # Before the work tree is taken, which it needs as well.
     kernel = build_kernel(request, say, detail)
     if kernel.btf is None:
         raise InfrastructureError(
             f"kernel {kernel.name} has no BTF", "add CONFIG_DEBUG_INFO_BTF=y to its fragments"
         )
-    with cache.lock(planned.lock_file, target.name, say):
-        if (record := cache.load(entry)) is not None:
-            return Built(entry=entry, files=record.files, cached=True)
-        began = time.monotonic()
-        cache.sweep(store)
+    btf = kernel.btf
+
+    def make(staging: Path) -> cache.Facts:
         tree = source.unpack(planned.source, planned.work, say)
+        patches = series.load(target.series, request.configs / "patches")
         source.set_series(tree, (*planned.patches, *patches))
         site = Site(
             name=target.name,
             linux=tree.linux,
             out=tree.root / target.name,
-            btf=kernel.btf,
+            btf=btf,
             clang=clang,
             path=tool_path(clang),
             jobs=request.jobs,
         )
-        with cache.new_entry(store, key) as staging:
-            for path in _make(target, site, tree.root / f"{target.name}.log", say, detail):
-                shutil.copy2(path, staging / path.name)
-            facts = {"clang": version, "gcc": planned.tools.gcc, "base": tree.version}
-            record = cache.publish(staging, key, time.monotonic() - began, facts)
+        for path in _make(target, site, tree.root / f"{target.name}.log", say, detail):
+            shutil.copy2(path, staging / path.name)
         shutil.rmtree(site.out, ignore_errors=True)
-    return Built(entry=entry, files=record.files, cached=False)
+        return {"clang": version, "gcc": planned.tools.gcc, "base": tree.version}
+
+    return cache.get_or_make(store, name, make, name=target.title, say=say, site=planned.site)
 
 
 def _make(target: Target, site: Site, log: Path, say: Say, detail: Say) -> Sequence[Path]:

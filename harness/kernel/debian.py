@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import PrerequisiteError
-from harness.kernel import cache, recipe
+from harness import cache
+from harness.cache import Say
+from harness.errors import BenchError, PrerequisiteError
+from harness.kernel import recipe
 from harness.proc import CommandError, run
-
-Say = Callable[[str], None]
 
 RELEASE = "trixie"
 """The release whose packages are taken: its pahole is recent, its backports have new kernels."""
@@ -159,7 +159,7 @@ class AptRoot:
 
     def unpack(self, package: Package, to: Path, say: Say) -> None:
         """Download ``package`` alone, verified by apt, and unpack it into ``to``."""
-        _check_room(to.parent, 3 * package.bytes)
+        cache.require_room(to, 3 * package.bytes, f"unpack {package.name}")
         say(f"downloading {package.name} {package.version} ({package.bytes / 1e6:.0f} MB)")
         argv = ["apt-get", *apt_options(self.folder), "-q", "download"]
         run([*argv, f"{package.name}={package.version}"], cwd=self.folder / "archives")
@@ -167,7 +167,7 @@ class AptRoot:
 
     def unpack_with_depends(self, package: Package, to: Path, say: Say) -> None:
         """As ``unpack``, with all that the package depends on, down to the C library."""
-        _check_room(to.parent, 100 * 2**20)
+        cache.require_room(to, 100 * 2**20, f"unpack {package.name}")
         say(f"downloading {package.name} {package.version} and its libraries")
         argv = ["apt-get", *apt_options(self.folder), "-q", "-y", "--no-install-recommends"]
         run([*argv, "--download-only", "install", f"{package.name}={package.version}"])
@@ -177,15 +177,6 @@ class AptRoot:
         for archive in sorted((self.folder / "archives").glob("*.deb")):
             run(["dpkg-deb", "-x", str(archive), str(to)])
             archive.unlink()
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise PrerequisiteError(
-            f"{folder}: {free / 2**20:.0f} MB free, {needed / 2**20:.0f} MB needed",
-            "free some, or set EXECMEM_BENCH_CACHE to a folder on a larger disk",
-        )
 
 
 @contextmanager
@@ -216,23 +207,22 @@ def obtain(
 
     Raises PrerequisiteError with the reason in a line, and ``remedy``.
     """
-    final = store / name
-    if final.is_dir():
-        return final
+
+    def make(staging: Path) -> cache.Facts:
+        with open_root(staging, say) as apt:
+            fill(apt, staging)
+        return {}
+
+    path = store / name
+    title = f"Debian's {name}"
     try:
-        with cache.lock(store / "lock", f"Debian's {name}", say):
-            if final.is_dir():
-                return final
-            for leftover in store.glob(".apt-*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            with open_root(store, say) as apt:
-                staging = apt.folder / "unpacked"
-                staging.mkdir()
-                fill(apt, staging)
-                staging.rename(final)
-    except (PrerequisiteError, CommandError, OSError) as error:
+        if path.is_dir() and not (path / cache.RECORD).exists():
+            # Of a version that kept no record, and whole, for it was renamed into place. Another
+            # download could be of a later release, from which every kernel would be built again.
+            cache.enrol(path, title)
+        return cache.get_or_make(store, name, make, name=title, say=say).path
+    except (BenchError, OSError) as error:
         raise PrerequisiteError(f"{name} cannot be had: {reason(error)}", remedy) from error
-    return final
 
 
 def reason(error: Exception) -> str:
@@ -271,5 +261,13 @@ def fetch_source(base: str, store: Path, say: Say) -> Path:
         tarball.rename(to / tarball.name)
         shutil.rmtree(to / "usr")
 
-    folder = obtain(store, base, fill, remedy, say)
+    return _tarball(obtain(store, base, fill, remedy, say))
+
+
+def downloaded_source(base: str, store: Path) -> Path | None:
+    """What ``fetch_source`` would give without downloading anything, None where it would."""
+    return _tarball(store / base) if (store / base).is_dir() else None
+
+
+def _tarball(folder: Path) -> Path:
     return next(folder.glob("linux-source-*.tar.xz"))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kconfig fragments: parse, merge, and check what Kconfig made of them."""
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from harness import cache
 from harness.errors import UserError
 
 _SET = re.compile(r"^(CONFIG_\w+)=(.+)$")
@@ -77,7 +77,7 @@ def render(options: Mapping[str, str]) -> str:
 def digest(options: Mapping[str, str], without: Collection[str] = ()) -> str:
     """SHA-256 of the ``options`` that are set, but those in ``without``."""
     kept = {n: value for n, value in options.items() if value != "n" and n not in without}
-    return hashlib.sha256(render(kept).encode()).hexdigest()
+    return cache.sha256_bytes(render(kept).encode())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,14 @@
 """The modules of a kernel of the user's own: where they are, and which of them a guest gets."""
 
 import shutil
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from harness.kernel import cache, recipe
-from harness.kernel.package import Say, index_modules
+from harness import cache
+from harness.cache import Say
+from harness.kernel import recipe
+from harness.kernel.package import index_modules
 from harness.proc import run
 
 _BASES = ("", "usr")
@@ -36,17 +37,14 @@ def of_tree(tree: Path, release: str, store: Path, say: Say) -> Path | None:
         return None
     marks = [(str(p.relative_to(tree)), p.stat().st_size, p.stat().st_mtime_ns) for p in built]
     key = recipe.digest([str(tree), release, marks])
-    if cache.load(store / key) is not None:
-        return store / key
-    with cache.lock(store / f"{key}.lock", f"modules of {tree.name}", say):
-        if cache.load(store / key) is None:
-            say(f"copying {len(built)} modules of {tree}")
-            began = time.monotonic()
-            with cache.new_entry(store, key) as staging:
-                _copy(tree, built, staging / "lib/modules" / release)
-                index_modules(staging)
-                cache.publish(staging, key, time.monotonic() - began, {"release": release})
-    return store / key
+
+    def make(staging: Path) -> cache.Facts:
+        say(f"copying {len(built)} modules of {tree}")
+        _copy(tree, built, staging / "lib/modules" / release)
+        index_modules(staging)
+        return {"release": release, "tree": str(tree)}
+
+    return cache.get_or_make(store, key, make, name=f"modules of {tree.name}", say=say).path
 
 
 def _built(tree: Path) -> list[Path]:

@@ -9,15 +9,14 @@ configuration, ``linux-modules-``); those that lie beside the named one are take
 import re
 import shutil
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from harness import cache
+from harness.cache import Say
 from harness.errors import InfrastructureError, UserError
-from harness.kernel import cache, recipe
+from harness.kernel import recipe
 from harness.proc import CommandError, run, start
-
-Say = Callable[[str], None]
 
 SUFFIX = ".deb"
 ARCHITECTURE = "amd64"
@@ -58,26 +57,21 @@ def unpack(path: Path, store: Path, say: Say) -> Path:
         raise UserError(f"{path} is a package for {architecture}", _REMEDY)
     packages = (path, *companions(path, name, control.get("Version", "")))
     key = recipe.digest([cache.content_sha256(part) for part in packages])
-    if cache.load(store / key) is not None:
-        return store / key / "root"
-    with cache.lock(store / f"{key}.lock", f"package {name}", say):
-        if cache.load(store / key) is not None:
-            return store / key / "root"
+
+    def make(staging: Path) -> cache.Facts:
         say(f"unpacking {', '.join(part.name for part in packages)}")
-        began = time.monotonic()
-        with cache.new_entry(store, key) as staging:
-            root = staging / "root"
-            root.mkdir()
-            for part in packages:
-                _extract(part, staging / "tar", root)
-            if not images(root):
-                needed = control.get("Depends")
-                hint = f" (it depends on {needed}: is one of these the kernel?)" if needed else ""
-                raise UserError(f"{path} holds no kernel, no vmlinuz{hint}", _REMEDY)
-            index_modules(root)
-            facts = {"package": name, "version": control.get("Version", "")}
-            cache.publish(staging, key, time.monotonic() - began, facts)
-    return store / key / "root"
+        root = staging / "root"
+        root.mkdir()
+        for part in packages:
+            _extract(part, staging / "tar", root)
+        if not images(root):
+            needed = control.get("Depends")
+            hint = f" (it depends on {needed}: is one of these the kernel?)" if needed else ""
+            raise UserError(f"{path} holds no kernel, no vmlinuz{hint}", _REMEDY)
+        index_modules(root)
+        return {"package": name, "version": control.get("Version", "")}
+
+    return cache.get_or_make(store, key, make, name=f"package {name}", say=say).path / "root"
 
 
 def companions(path: Path, name: str, version: str) -> tuple[Path, ...]:

@@ -47,10 +47,23 @@ def for_base(
         "install a later one"
     )
     folder = debian.obtain(store, WRAPPER, lambda apt, to: _fill(apt, to, say), remedy, say)
+    tools = _with(toolchain, folder)
+    if recipe.pahole_version(tools.pahole) < needed:
+        raise PrerequisiteError(f"{tools.pahole_path} is {tools.pahole}", remedy)
+    return tools
+
+
+def at_hand(toolchain: recipe.Tools, base: str, store: Path) -> recipe.Tools | None:
+    """As ``for_base``, of what is on this machine already; None: it would be downloaded."""
+    if recipe.pahole_version(toolchain.pahole) >= minimum(base):
+        return toolchain
+    folder = store / WRAPPER
+    return _with(toolchain, folder) if folder.is_dir() else None
+
+
+def _with(toolchain: recipe.Tools, folder: Path) -> recipe.Tools:
     wrapper = folder / WRAPPER
     version = run([str(wrapper), "--version"]).stdout.strip()
-    if recipe.pahole_version(version) < needed:
-        raise PrerequisiteError(f"{wrapper} is {version}", remedy)
     return replace(toolchain, pahole=version, pahole_path=str(wrapper))
 
 

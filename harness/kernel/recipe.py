@@ -6,7 +6,6 @@ fixed: a bare environment, a constant time stamp, user and host, and paths mappe
 ``/linux`` wherever the compiler would record them.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from harness import cache
 from harness.errors import PrerequisiteError, UserError
 from harness.proc import run
 
@@ -216,7 +216,7 @@ def make(
 def digest(parts: object) -> str:
     """SHA-256 of the canonical JSON of ``parts``."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return cache.sha256_bytes(text.encode())
 
 
 def kernel_key(

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.cache import Say, ignore
 from harness.errors import UserError
 from harness.kernel import bootimage, naming, package
 from harness.kernel.artefacts import UserKernel
@@ -20,7 +21,7 @@ def resolve(
     text: str | None,
     variants: Mapping[str, VariantSpec],
     packages: Path,
-    say: package.Say = lambda _: None,
+    say: Say = ignore,
 ) -> tuple[Chosen, ...]:
     """The kernels named by ``text`` (see ``naming.parse``), in order; None or "": all variants
     but those that are built by name only.
@@ -44,7 +45,7 @@ def resolve(
 
 
 def _chosen(
-    word: naming.Word, variants: Mapping[str, VariantSpec], packages: Path, say: package.Say
+    word: naming.Word, variants: Mapping[str, VariantSpec], packages: Path, say: Say
 ) -> Chosen:
     if word.name in variants and word.name != word.value:
         raise UserError(
@@ -58,7 +59,7 @@ def _chosen(
 
 
 def _user_kernel(
-    word: naming.Word, variants: Mapping[str, VariantSpec], packages: Path, say: package.Say
+    word: naming.Word, variants: Mapping[str, VariantSpec], packages: Path, say: Say
 ) -> UserKernel:
     remedy = (
         f"give a variant ({', '.join(variants) or 'none'}), a bzImage or vmlinuz, a built kernel "

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.cache import Kind, Say, ignore
 from harness.kernel import bpf_tree, recipe
 from harness.kernel.artefacts import Selftests
-from harness.kernel.build import KernelRequest, Say, ignore
+from harness.kernel.build import KernelRequest
 
 PROGRAM = "test_progs"
 
@@ -102,7 +103,7 @@ def _make(site: bpf_tree.Site, run: Callable[[Sequence[str]], None]) -> list[Pat
 
 
 TARGET = bpf_tree.Target(
-    name="selftests",
+    kind=Kind.SELFTESTS,
     title=f"{len(tests())} of the base's BPF self-tests",
     recipe=1,
     series=("bench", "selftests"),
@@ -114,9 +115,9 @@ TARGET = bpf_tree.Target(
 
 def build_selftests(request: KernelRequest, say: Say = ignore, detail: Say = ignore) -> Selftests:
     """The self-tests for ``request``; raises as ``bpf_tree.build``."""
-    built = bpf_tree.build(TARGET, request, say, detail)
+    entry = bpf_tree.build(TARGET, request, say, detail)
     return Selftests(
-        files=tuple(built.entry / name for name in sorted(built.files)),
-        sha256=recipe.digest(dict(built.files)),
-        cached=built.cached,
+        files=tuple(entry.path / name for name in sorted(entry.record.files)),
+        sha256=recipe.digest(dict(entry.record.files)),
+        cached=entry.cached,
     )

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Patch series: ``configs/patches/<name>/series`` and the patches it lists, in order."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness import cache
 from harness.errors import InfrastructureError, UserError
 from harness.proc import run
 
@@ -67,7 +67,7 @@ def parse_patch(name: str, path: Path, data: bytes) -> Patch:
     return Patch(
         name=name,
         path=path,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=cache.sha256_bytes(data),
         subject=subject,
         files=tuple(files),
     )

@@ -8,7 +8,6 @@ times to the files it changes and to no other, and one killed half-way heals its
 """
 
 import functools
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import cache
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
 from harness.kernel import debian, recipe, series
 from harness.proc import run
@@ -26,6 +26,10 @@ DOWNLOADED = ("linux-source-7.3",)
 """Bases that are had from a newer Debian release where the machine's own lacks them."""
 
 _VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(\S*)$", re.MULTILINE)
+_MAKEFILE = "linux/Makefile"
+COMPLETE = "complete"
+"""File of a work tree whose source is unpacked as a whole."""
+
 _REMEDY = "give a kernel tree or tarball as KERNEL_SRC="
 
 
@@ -55,12 +59,6 @@ class WorkTree:
         return self.root / "pristine"
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def locate(base: str, override: str | None, downloads: Path, say: Callable[[str], None]) -> Source:
     """The base source: ``override`` (a tree or tarball), else the Debian package ``base``.
 
@@ -78,6 +76,16 @@ def locate(base: str, override: str | None, downloads: Path, say: Callable[[str]
             )
         path = debian.fetch_source(base, downloads, say)
     return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+
+
+def at_hand(base: str, override: str | None, downloads: Path) -> Source | None:
+    """As ``locate``, of what is on this machine already; None: it would be downloaded."""
+    if not override and base in DOWNLOADED and not (DEBIAN_SOURCES / f"{base}.tar.xz").is_file():
+        path = debian.downloaded_source(base, downloads)
+        if path is None:
+            return None
+        return Source(path=path, sha256=_tarball_sha256(path), is_tree=False)
+    return locate(base, override, downloads, cache.ignore)
 
 
 def user_source(text: str) -> Source:
@@ -146,7 +154,7 @@ def _tarball_sha256(path: Path) -> str:
 
 @functools.cache
 def _unchanged_file_sha256(path: Path, size: int, mtime_ns: int) -> str:
-    return file_sha256(path)
+    return cache.sha256_file(path)
 
 
 def tree_files(tree: Path) -> tuple[str, ...]:
@@ -167,31 +175,31 @@ def tree_files(tree: Path) -> tuple[str, ...]:
 
 def tree_sha256(tree: Path) -> str:
     """Hash over names, contents, link targets and execute bits of a tree's source files."""
-    total = hashlib.sha256()
+    lines: list[bytes] = []
     for name in tree_files(tree):
         path = tree / name
         if path.is_symlink():
             entry = "link " + str(path.readlink())
         elif path.is_file():
             kind = "x" if os.access(path, os.X_OK) else "-"
-            entry = f"{kind} {file_sha256(path)}"
+            entry = f"{kind} {cache.sha256_file(path)}"
         else:
             continue
-        total.update(f"{name}\0{entry}\n".encode(errors="surrogateescape"))
-    return total.hexdigest()
+        lines.append(f"{name}\0{entry}\n".encode(errors="surrogateescape"))
+    return cache.sha256_bytes(b"".join(lines))
 
 
 def _tree_sha256_once(tree: Path) -> str:
     """``tree_sha256``, computed again only when a file's size or time has changed."""
-    seen = hashlib.sha256()
+    lines: list[str] = []
     for name in tree_files(tree):
         info = (tree / name).lstat()
-        seen.update(f"{name} {info.st_mode} {info.st_size} {info.st_mtime_ns}\n".encode())
-    return _unchanged_tree_sha256(tree, seen.digest())
+        lines.append(f"{name} {info.st_mode} {info.st_size} {info.st_mtime_ns}\n")
+    return _unchanged_tree_sha256(tree, "".join(lines))
 
 
 @functools.cache
-def _unchanged_tree_sha256(tree: Path, seen: bytes) -> str:
+def _unchanged_tree_sha256(tree: Path, marks: str) -> str:
     return tree_sha256(tree)
 
 
@@ -204,15 +212,20 @@ def parse_version(makefile: str, where: str) -> str:
     return ".".join(numbers) + parts.get("EXTRAVERSION", "")
 
 
+def work_name(source: Source) -> str:
+    """Name of the work tree of ``source``."""
+    return source.sha256[:16]
+
+
 def unpack(source: Source, parent: Path, say: Callable[[str], None]) -> WorkTree:
     """The work tree of ``source`` below ``parent``, unpacked if it is not there yet.
 
     Raises UserError when the source is no kernel, InfrastructureError when it cannot be
     unpacked (disk full, damaged tarball).
     """
-    root = parent / source.sha256[:16]
-    marker = root / "linux" / "Makefile"
-    if not (root / "complete").is_file():
+    root = parent / work_name(source)
+    marker = root / _MAKEFILE
+    if not (root / COMPLETE).is_file():
         say(f"unpacking {source.path.name}")
         if root.exists():
             shutil.rmtree(root)
@@ -230,9 +243,17 @@ def unpack(source: Source, parent: Path, say: Callable[[str], None]) -> WorkTree
             ) from error
         if not marker.is_file():
             raise UserError(f"{source.path}: no Makefile at its top", _REMEDY)
-        (root / "complete").touch()
-    version = parse_version(marker.read_text(encoding="utf-8"), str(source.path))
-    return WorkTree(root=root, version=version)
+        (root / COMPLETE).touch()
+    return WorkTree(root=root, version=version_in(root, str(source.path)))
+
+
+def version_in(root: Path, where: str = "") -> str:
+    """The version of the source in the work tree ``root``, which came from ``where``.
+
+    Raises UserError when there is none.
+    """
+    text = (root / _MAKEFILE).read_text(encoding="utf-8")
+    return parse_version(text, where or str(root))
 
 
 def _first_line(error: Exception) -> str:
@@ -289,16 +310,14 @@ def _keep_original(tree: WorkTree, file: str) -> None:
     if target is absent:
         absent.touch()
         return
-    partial = target.with_name(target.name + ".partial")
-    shutil.copy2(tree.linux / file, partial)
-    partial.rename(target)
+    cache.write_whole(target, (tree.linux / file).read_bytes(), like=tree.linux / file)
 
 
 def _kept(tree: WorkTree) -> set[str]:
     found: set[str] = set()
     for top in (tree.pristine, tree.root / "absent"):
         for path in top.rglob("*"):
-            if path.is_file() and path.suffix != ".partial":
+            if path.is_file() and path.suffix != cache.PARTIAL:
                 found.add(str(path.relative_to(top)))
     return found
 
@@ -314,8 +333,5 @@ def _replace(path: Path, wanted: Path) -> bool:
     if path.is_file() and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    shutil.copymode(wanted, partial)
-    partial.rename(path)
+    cache.write_whole(path, data, like=wanted)
     return True

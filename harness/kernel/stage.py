@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cache import Kind, Say, ignore
 from harness.kernel import source
 from harness.kernel.adopt import adopt
 from harness.kernel.artefacts import Bench, Kernel, Selftests
 from harness.kernel.bench import base_variant, build_bench
-from harness.kernel.build import KernelRequest, Say, build_kernel, ignore, plan
+from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.model import VariantSpec
@@ -73,7 +74,7 @@ def make_kernels(
     with ``check``, which raises for one that is of no use. Raises the errors of ``resolve``,
     ``adopt``, ``check``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
     """
-    packages, modules = request.cache / "packages", request.cache / "modules"
+    packages, modules = request.cache / Kind.PACKAGES, request.cache / Kind.MODULES
     chosen = resolve(request.kernels, request.variants, packages, say)
     adopted = {c.name: adopt(c, modules, say) for c in chosen if not isinstance(c, VariantSpec)}
     for kernel in adopted.values():

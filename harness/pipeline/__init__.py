@@ -6,8 +6,12 @@ outcome = pipeline.run(pipeline.RunRequest(kernels="bpf_prog_pack"), pipeline.Pr
 table = pipeline.comparison([str(outcome.path)])
 """
 
+import os
+
 from harness.kernel import Kernel
-from harness.pipeline import prepare
+from harness.paths import cache_dir
+from harness.pipeline import cache_table, caching, checkout, prepare
+from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import ReplayRequest, replay
 from harness.pipeline.run import RunOutcome, RunRequest, run
@@ -24,12 +28,14 @@ from harness.pipeline.views import (
 )
 
 __all__ = [
+    "PRUNE_DAYS",
     "Progress",
     "ReplayRequest",
     "RunOutcome",
     "RunRequest",
     "Validation",
     "build",
+    "cache",
     "comparison",
     "describe_kernels",
     "export",
@@ -48,3 +54,15 @@ __all__ = [
 def build(kernels: str | None, progress: Progress) -> tuple[Kernel, ...]:
     """Build the kernels named (None: every variant), and everything else a run needs."""
     return prepare.everything(kernels, progress)
+
+
+def cache(*, days: int | None, dry_run: bool, as_json: bool) -> str:
+    """What is in the cache; with ``days`` after taking out what was not used for so long.
+
+    Raises PrerequisiteError for a cache that cannot be read, InfrastructureError for something
+    that cannot be removed.
+    """
+    root = cache_dir()
+    contents = caching.survey(root, checkout.current(root, os.environ.get("KERNEL_SRC") or None))
+    pruned = None if days is None else caching.prune(contents, days=days, dry_run=dry_run)
+    return (cache_table.as_json if as_json else cache_table.render)(contents, pruned)

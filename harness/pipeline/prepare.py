@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cache import Kind
 from harness.config import load
 from harness.image import build as image
 from harness.image.programs import build_program
@@ -70,7 +71,7 @@ def names(text: str | None, progress: Progress) -> tuple[str, ...]:
 
     Raises UserError for what is no kernel.
     """
-    packages = cache_dir() / "packages"
+    packages = cache_dir() / Kind.PACKAGES
     return tuple(k.name for k in resolve(text, load.variants(), packages, progress.say))
 
 
@@ -86,17 +87,17 @@ def prepare(
 
     Raises what the stages raise; nothing is built twice.
     """
-    programs = {name: _programs(*found) for name, found in frozen.workloads.items()}
+    programs = {name: _programs(*found, progress) for name, found in frozen.workloads.items()}
     needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
     stage = kernels(
         kernel_text, progress, bench="bench" in needed, selftests="selftests" in needed, check=check
     )
     with progress.step("guest image"):
-        layers = image.base_layers(progress.detail)
+        layers = image.base_layers(progress.detail, progress.say)
     plugin = None
     if model:
         with progress.step("iTLB model"):
-            plugin = itlb.build_plugin()
+            plugin = itlb.build_plugin(progress.say)
     return Prepared(
         frozen=frozen,
         programs=programs,
@@ -108,16 +109,16 @@ def prepare(
     )
 
 
-def _programs(workload: WorkloadSpec, folder: Path) -> dict[str, Path]:
+def _programs(workload: WorkloadSpec, folder: Path, progress: Progress) -> dict[str, Path]:
     sources = [folder / name for name in workload.programs]
-    return {source.stem: build_program(source) for source in sources}
+    return {source.stem: build_program(source, progress.say) for source in sources}
 
 
 def everything(text: str | None, progress: Progress) -> tuple[Kernel, ...]:
     """Make all that a run needs, so that the next one starts at once."""
     stage = kernels(text, progress, bench=True)
     with progress.step("guest image"):
-        image.base_layers(progress.detail)
+        image.base_layers(progress.detail, progress.say)
     with progress.step("iTLB model"):
-        itlb.build_plugin()
+        itlb.build_plugin(progress.say)
     return stage.kernels

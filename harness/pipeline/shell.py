@@ -27,7 +27,7 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
         raise UserError(f"a shell runs in one kernel, not in {names}", "name one with --kernel")
     kernel = stage.kernels[0]
     with progress.step("guest image"):
-        base = image.base_layers(progress.detail)
+        base = image.base_layers(progress.detail, progress.say)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
         work = Path(temporary)
         layers = [

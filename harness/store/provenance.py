@@ -13,19 +13,10 @@ import msgspec
 import psutil
 
 from harness import proc
+from harness.cache import sha256_bytes
+from harness.cache import sha256_file as sha256_file
 from harness.errors import BenchError, PrerequisiteError
 from harness.model import TrialSpec
-
-
-def sha256_bytes(data: bytes) -> str:
-    """SHA-256 of ``data``, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_tree(folder: Path) -> str:

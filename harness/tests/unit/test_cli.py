@@ -45,7 +45,7 @@ def test_truncated_image(tmp_path: Path) -> None:
     assert str(image) in done.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["build", "run", "compare", "export", "list", "shell"])
+@pytest.mark.parametrize("command", ["build", "run", "compare", "export", "list", "shell", "cache"])
 def test_help_documents_the_exit_codes(command: str) -> None:
     done = bench(command, "--help")
     assert done.returncode == 0

@@ -10,20 +10,24 @@ ROOT = Path(harness.__file__).parent
 
 FOUNDATION = {"errors", "model", "paths"}
 STAGES = {"kernel", "image", "guest", "counters", "itlb"}
+COMMON = {"proc", "cache", "metrics", "config"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
-    "paths": set(),
+    "paths": {"errors"},
     "proc": FOUNDATION,
-    "config": FOUNDATION,
-    **{stage: FOUNDATION | {"proc", "config"} for stage in STAGES},
-    "counters": FOUNDATION | {"proc", "config", "guest"},  # what the guest sent, decoded
-    "targets": FOUNDATION | STAGES | {"proc", "config"},
-    "store": FOUNDATION | {"proc", "config"},
-    "analysis": FOUNDATION | {"store"},
-    "report": FOUNDATION | {"store", "analysis"},
-    "pipeline": FOUNDATION | STAGES | {"targets", "proc", "config", "store", "analysis", "report"},
-    "cli": FOUNDATION | {"config", "pipeline"},
+    "cache": FOUNDATION,
+    "metrics": FOUNDATION,
+    "config": FOUNDATION | {"metrics"},
+    **{stage: FOUNDATION | COMMON for stage in STAGES},
+    "counters": FOUNDATION | COMMON | {"guest"},  # what the guest sent, decoded
+    "targets": FOUNDATION | COMMON | STAGES,
+    "store": FOUNDATION | COMMON,
+    "analysis": FOUNDATION | {"metrics", "store"},
+    "report": FOUNDATION | {"metrics", "store", "analysis"},
+    "pipeline": FOUNDATION | COMMON | STAGES | {"targets", "store", "analysis", "report"},
+    "cli_settings": FOUNDATION | {"config"},
+    "cli": FOUNDATION | {"config", "cli_settings", "pipeline"},
     "__main__": {"cli"},
     "__init__": set(),
     "tests": set(),

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from harness import cache
 from harness.errors import PrerequisiteError
 from harness.kernel import debian, pahole, recipe
 from harness.proc import CommandError
@@ -129,12 +130,12 @@ class Archive:
         known = debian.Package(name=name, version="1", bytes=1)
         return known if name in self._names else None
 
-    def unpack(self, package: debian.Package, to: Path, say: debian.Say) -> None:
+    def unpack(self, package: debian.Package, to: Path, say: cache.Say) -> None:
         say(f"downloading {package.name}")
         (to / "usr/src").mkdir(parents=True)
         (to / f"usr/src/{package.name}.tar.xz").write_bytes(b"x")
 
-    def unpack_with_depends(self, package: debian.Package, to: Path, say: debian.Say) -> None:
+    def unpack_with_depends(self, package: debian.Package, to: Path, say: cache.Say) -> None:
         say(f"downloading {package.name}")
         loader = to / "usr/lib64/ld-linux-x86-64.so.2"
         loader.parent.mkdir(parents=True)
@@ -148,6 +149,7 @@ def archive_of(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     def open_root(folder: Path, say: object) -> Iterator[debian.AptRoot]:
         (folder / ".apt-x").mkdir()
         yield cast(debian.AptRoot, Archive(folder / ".apt-x", *names))
+        (folder / ".apt-x").rmdir()
 
     monkeypatch.setattr(debian, "open_root", open_root)
 
@@ -160,6 +162,44 @@ def test_a_source_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert path.read_bytes() == b"x"
     assert debian.fetch_source(NEW, tmp_path, lines.append) == path
     assert lines == ["downloading linux-source-7.5"]
+
+
+def test_a_source_of_an_earlier_version_is_kept_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another download could be of a later release, from which all kernels were built again."""
+    archive_of(monkeypatch, "linux-source-7.5")
+    tarball = tmp_path / NEW / "linux-source-7.3.tar.xz"
+    tarball.parent.mkdir()
+    tarball.write_bytes(b"old")
+    assert debian.downloaded_source(NEW, tmp_path) == tarball
+    for _ in range(2):
+        assert debian.fetch_source(NEW, tmp_path, print) == tarball
+    record = cache.load(tarball.parent)
+    assert record is not None
+    assert set(record.files) == {tarball.name}
+
+
+def test_a_damaged_source_is_downloaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_of(monkeypatch, "linux-source-7.3")
+    path = debian.fetch_source(NEW, tmp_path, print)
+    path.write_bytes(b"")
+    lines: list[str] = []
+    assert debian.fetch_source(NEW, tmp_path, lines.append).read_bytes() == b"x"
+    assert "is damaged" in lines[0]
+
+
+def test_what_is_at_hand_is_found_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_of(monkeypatch, "dwarves")
+    assert debian.downloaded_source(NEW, tmp_path) is None
+    assert pahole.at_hand(TOOLS, NEW, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    made = pahole.for_base(TOOLS, NEW, tmp_path, lambda _: None)
+    assert pahole.at_hand(TOOLS, NEW, tmp_path) == made
 
 
 def test_no_such_source_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +228,7 @@ def test_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     apt = debian.AptRoot(tmp_path)
     package = debian.Package(name=NEW, version="1", bytes=166780612)
-    with pytest.raises(PrerequisiteError, match="10 MB free, 477 MB needed"):
+    with pytest.raises(PrerequisiteError, match="10 MB free, 477 MB needed to unpack linux-source"):
         apt.unpack(package, tmp_path / "to", print)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import cache
 from harness.errors import PrerequisiteError, UserError
-from harness.kernel import adopt, cache, kconfig, naming, resolve, stage
+from harness.kernel import adopt, kconfig, naming, resolve, stage
 from harness.kernel.artefacts import UserKernel
 from harness.kernel.stage import StageRequest, kernel_requests, make_kernels
 from harness.model import VariantSpec
@@ -183,12 +184,14 @@ def test_adopt_takes_what_a_distribution_puts_beside(tmp_path: Path) -> None:
 
 
 def test_the_image_of_a_cache_entry_brings_the_rest_of_it(tmp_path: Path) -> None:
-    with cache.new_entry(tmp_path, "k") as staging:
+    def make(staging: Path) -> cache.Facts:
         image(staging / "bzImage", None)
         (staging / "config").write_text(GOOD)
         (staging / "kheaders.tar.xz").write_bytes(b"x")
         (staging / "modules/lib/modules/6.1.192").mkdir(parents=True)
-        cache.publish(staging, "k", 1.0, {})
+        return {}
+
+    cache.get_or_make(tmp_path, "k", make, name="kernel x")
     kernel = adopt(only(str(tmp_path / "k/bzImage")), NOWHERE)
     assert kernel.config == tmp_path / "k/config"
     assert kernel.kheaders == tmp_path / "k/kheaders.tar.xz"

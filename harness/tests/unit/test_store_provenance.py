@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Hashes, names and host facts of a manifest."""
 
-import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,13 +10,6 @@ from harness import proc
 from harness.errors import PrerequisiteError
 from harness.store import provenance
 from harness.tests.unit import synthetic_runs as made
-
-
-def test_sha256_of_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "image"
-    path.write_bytes(b"abc" * 1_000_000)
-    assert provenance.sha256_file(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
-    assert provenance.sha256_bytes(b"abc") == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_sha256_of_a_tree(tmp_path: Path) -> None:

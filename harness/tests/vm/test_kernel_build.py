@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cache import content_sha256
 from harness.config import load
 from harness.kernel import Kernel, KernelRequest, build_kernel
-from harness.kernel.cache import content_sha256
 from harness.paths import CONFIGS, cache_dir
 
 pytestmark = pytest.mark.vm
