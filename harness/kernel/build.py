@@ -13,6 +13,7 @@ import msgspec
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
 from harness.kernel import bootimage, cache, elf, kconfig, pahole, recipe, series, source
 from harness.kernel.artefacts import Kernel
+from harness.kernel.steps import Listener, Steps, ignore_steps, is_step, keep, kind, last
 from harness.model import KernelIdentity, VariantSpec
 from harness.proc import CommandError, run
 
@@ -126,10 +127,16 @@ def plan(request: KernelRequest, say: Say = ignore) -> Plan:
     )
 
 
-def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore) -> Kernel:
+def build_kernel(
+    request: KernelRequest,
+    say: Say = ignore,
+    detail: Say = ignore,
+    on_steps: Listener = ignore_steps,
+) -> Kernel:
     """The kernel of ``request``: from the cache, or built.
 
-    ``say`` gets lines that stay, ``detail`` what a long step does now.
+    ``say`` gets lines that stay, ``detail`` what a long step does now, ``on_steps`` how far
+    the build is.
     Raises UserError (variant, series, fragment), PrerequisiteError (tool, package, room),
     InfrastructureError (a patch that does not apply, a build that breaks).
     """
@@ -147,7 +154,7 @@ def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore
         source.set_series(tree, todo.patches)
         text = _configure(todo, tree)
         out = _output_tree(tree, text)
-        _compile(todo, tree, out, say, detail)
+        _compile(todo, tree, out, say, detail, on_steps)
         with cache.new_entry(todo.store, todo.key) as entry:
             facts = _collect(todo, tree, out, entry)
             record = cache.publish(entry, todo.key, time.monotonic() - began, facts)
@@ -235,18 +242,24 @@ _AFTER_KHEADERS = ("include/generated/utsversion.h", "kernel/kheaders.md5")
 earlier build left would go into it. Without the sums the archive is made anew."""
 
 
-def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say) -> None:
+def _compile(
+    todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say, on_steps: Listener
+) -> None:
     name = todo.request.variant.name
     log = tree.root / f"{name}.log"
     log.unlink(missing_ok=True)
     say(f"kernel {name}: compiling Linux {tree.version} (log: {log})")
+    of_kind = kind(todo.request.variant, new_tree=not (tree.linux / out / "vmlinux").is_file())
+    expected = last(todo.work, of_kind)
     steps = 0
     first_error = ""
+    on_steps(Steps(done=0, expected=expected))
 
     def on_line(line: str) -> None:
         nonlocal steps, first_error
-        if line.startswith("  ") and line[2:3].isupper():
+        if is_step(line):
             steps += 1
+            on_steps(Steps(done=steps, expected=expected))
             detail(f"kernel {name}: {steps} steps, {line.split()[-1]}")
         elif not first_error and (" error: " in line or "Error " in line):
             first_error = line.strip()
@@ -259,6 +272,7 @@ def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say)
     except CommandError as error:
         why = first_error or str(error).splitlines()[-1]
         raise InfrastructureError(f"kernel {name} does not build: {why}", f"see {log}") from error
+    keep(todo.work, of_kind, steps)
 
 
 def _collect(

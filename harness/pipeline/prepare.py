@@ -62,7 +62,13 @@ def kernels(
     )
     with progress.step("kernels"):
         return make_kernels(
-            request, progress.say, progress.detail, bench=bench, selftests=selftests, check=check
+            request,
+            progress.say,
+            progress.detail,
+            progress.steps,
+            bench=bench,
+            selftests=selftests,
+            check=check,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -289,9 +290,7 @@ def _all(
     ended = failed = 0
 
     def one(spec: TrialSpec) -> TrialRecord:
-        def say(text: str) -> None:
-            progress.detail(f"{spec.id}: {text}")
-
+        shown.began(spec.id)
         context = TrialContext(
             prepared=prepared,
             raw=writer.path / "raw" / spec.id,
@@ -301,12 +300,16 @@ def _all(
                 else ()
             ),
             trace=request.trace,
-            say=say,
+            say=partial(shown.detail, spec.id),
             should_stop=stop.is_set,
         )
         return run_trial(spec, context)
 
-    with _interruptible(stop), ThreadPoolExecutor(jobs) as pool, progress.step("trials"):
+    with (
+        _interruptible(stop),
+        ThreadPoolExecutor(jobs) as pool,
+        progress.trials(todo, jobs) as shown,
+    ):
         waiting: set[Future[TrialRecord]] = set()
         queue = list(todo)
         try:
@@ -322,6 +325,7 @@ def _all(
                     writer.append(record)
                     ended += 1
                     failed += record.status is not TrialStatus.OK
+                    shown.ended(record.trial, record.wall_seconds)
                     progress.say(_line(record, ended, len(todo)))
         except BaseException:
             stop.set()
