@@ -273,5 +273,6 @@ class Manifest:
     workload_sha256: Mapping[str, str]
     qemu_version: str
     counters_reason: str  # why auto chose what it chose
+    counters_detail: str = ""  # what the KVM probe's QEMU wrote last, where it did not run
     host: Mapping[str, str]
     command: tuple[str, ...] = ()

@@ -106,6 +106,7 @@ def _manifest(
         plugin_sha256=itlb.sources_sha256(),
         profile_sha256=profile_sha256,
         counters_reason=f"replayed from the traces of {recorded.run}",
+        counters_detail="",
         command=tuple(sys.argv),
     )
 

@@ -262,6 +262,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         },
         qemu_version=provenance.tool_version(QEMU),
         counters_reason=planned.choice.reason,
+        counters_detail=planned.choice.detail,
         host=provenance.host_facts(),
         command=tuple(sys.argv),
     )
