@@ -18,6 +18,7 @@ import psutil
 from harness.config import load, matrix
 from harness.counters import events, perf
 from harness.errors import UserError
+from harness.image import build as image
 from harness.itlb import build as itlb
 from harness.kernel import Kernel
 from harness.model import (
@@ -257,7 +258,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         selftests_sha256=prepared.selftests.sha256 if prepared.selftests else "",
         profile_sha256=provenance.sha256_file(prepared.frozen.profile),
         workload_sha256={
-            name: provenance.sha256_tree(folder)
+            name: provenance.sha256_tree(folder, image.workload_files(folder))
             for name, (_, folder) in prepared.frozen.workloads.items()
         },
         qemu_version=provenance.tool_version(QEMU),
