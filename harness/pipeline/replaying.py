@@ -131,19 +131,40 @@ def _record(
     except (OSError, EOFError, protocol.ProtocolError) as error:
         raise DataError(f"{raw / 'channel.out.gz'}: {error}") from error
     shutil.copyfile(raw / "channel.out.gz", kept / "channel.out.gz")
-    found = counted.of_trial(
+    return replayed(spec, recorded, output, data, run)
+
+
+AS_RECORDED = (Source.HOST, Source.PERF)
+"""Readings taken over as they are: which events perf was asked for depends on the CPU of the
+machine that recorded them, and is in no file of the trial."""
+
+
+def replayed(
+    spec: TrialSpec,
+    recorded: TrialRecord,
+    output: protocol.GuestOutput,
+    report: bytes,
+    run: str,
+) -> TrialRecord:
+    """``recorded`` with the readings of ``report`` in place of its model's. Raises DataError,
+    TrialError."""
+    trial = counted.of_trial(
         spec,
         counted.RawTrial(
-            files=output.files, absent=output.absent, records=output.records, report=data
+            files=output.files,
+            absent=output.absent,
+            records=output.records,
+            report=report,
+            perf_events=(),
         ),
     )
-    host = tuple(reading for reading in recorded.readings if reading.source is Source.HOST)
+    kept = tuple(reading for reading in recorded.readings if reading.source in AS_RECORDED)
     return replace(
         recorded,
         spec=spec,
         status=TrialStatus.OK,
-        readings=(*found.readings, *host),
-        windows=dict(found.windows),
-        sites=found.sites,
+        readings=(*trial.readings, *kept),
+        windows=dict(trial.windows),
+        sites=trial.sites,
         notes=(*recorded.notes, f"model replayed from the trace of {run}"),
     )
