@@ -253,6 +253,16 @@ class KernelIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResumeInputs:
+    """What ``--resume`` needs beside the rest of the manifest, as it is on that machine."""
+
+    kernels: Mapping[str, str]  # name -> variant, or absolute path of an image, tree or package
+    workloads: Mapping[str, str]  # those not shipped: name -> absolute path of the folder
+    kernel_source: str = ""  # KERNEL_SRC, as absolute paths
+    trace: bool = False  # each trial's page trace is kept
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """``manifest.json``: the provenance of a run, written before its first trial."""
 
@@ -276,3 +286,4 @@ class Manifest:
     counters_detail: str = ""  # what the KVM probe's QEMU wrote last, where it did not run
     host: Mapping[str, str]
     command: tuple[str, ...] = ()
+    resume: ResumeInputs | None = None  # None: the run is older than this field

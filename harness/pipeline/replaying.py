@@ -108,6 +108,7 @@ def _manifest(
         counters_reason=f"replayed from the traces of {recorded.run}",
         counters_detail="",
         command=tuple(sys.argv),
+        resume=None,
     )
 
 

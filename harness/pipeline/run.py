@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from harness.model import (
     WorkloadSpec,
 )
 from harness.paths import PROJECT, RESULTS
-from harness.pipeline import fit, pmu
+from harness.pipeline import fit, pmu, resuming
 from harness.pipeline.choose import Choice, choose, needs_probe
 from harness.pipeline.frozen import freeze
 from harness.pipeline.prepare import Prepared, names, prepare
@@ -44,18 +44,7 @@ from harness.store import Run, create_run, folder_errors, provenance, remaining,
 from harness.vm.accel import Accelerator, probe_kvm
 from harness.vm.argv import QEMU
 
-RESUME_KEYS = (
-    "trials",
-    "kernels",
-    "image_sha256",
-    "plugin_sha256",
-    "profile_sha256",
-    "workload_sha256",
-    "bench_sha256",
-    "selftests_sha256",
-    "qemu_version",
-)
-"""What of the manifest must be the same for a run to be gone on with."""
+DEFAULT_SUITE = "quick"
 
 MEMORY_RESERVE_MIB = 2048
 """Left to the host when trials run side by side."""
@@ -66,7 +55,7 @@ class RunRequest:
     """What the user asks for; None: the suite decides."""
 
     kernels: str | None = None
-    suite: str = "quick"
+    suite: str | None = None  # None: DEFAULT_SUITE
     workload: str | None = None
     counters: str | None = None
     pti: tuple[str, ...] | None = None
@@ -83,7 +72,7 @@ class RunRequest:
     trace: bool = False  # keep each trial's page trace
     baseline: str | None = None  # kernel that ratios are taken against
     out: Path = RESULTS
-    resume: str | None = None
+    resume: str | None = None  # a run to resume; nothing else need be given then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +97,7 @@ class Plan:
 
 def plan(request: RunRequest) -> Plan:
     """Check the request and settle counters and mode. Raises UserError, PrerequisiteError."""
-    suite = load.suite(request.suite)
+    suite = load.suite(request.suite or DEFAULT_SUITE)
     names = (request.workload,) if request.workload else suite.workloads
     workloads = tuple(load.workload(name) for name in names)
     mode = Mode(request.mode) if request.mode else None
@@ -154,18 +143,56 @@ def run(request: RunRequest, progress: Progress) -> RunOutcome:
     A failed trial does not stop the others; interruption keeps what has ended.
     Raises the errors of the stages.
     """
-    planned = plan(request)
+    saved = None
+    if request.resume is not None:
+        saved = resuming.saved_run(request.resume, request.out, _given(request))
+        request = _as_saved(request, saved)
+    planned = plan(request) if saved is None else _plan_of(saved)
     auto = planned.asked is Counters.AUTO
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
             frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
-        kernels = request.kernels or ",".join(planned.suite.kernels) or None
+        kernels = _kernel_text(request, planned.suite)
         if request.baseline is not None:
             _check_baseline(request.baseline, names(kernels, progress))
         check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
-        prepared = prepare(kernels, frozen, progress, model=model, check=check)
+        source = saved.kernel_source if saved else None
+        prepared = prepare(kernels, frozen, progress, model=model, check=check, source=source)
         return _run(request, planned, prepared, progress)
+
+
+def _given(request: RunRequest) -> dict[str, object]:
+    """The options that were given beside --resume and have to do with what is run."""
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
+    beside = ("resume", "out", "jobs")
+    absent = {"trace": False, "params": {}}
+    return {n: v for n, v in values.items() if n not in beside and v != absent.get(n)}
+
+
+def _as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
+    return replace(
+        request,
+        resume=str(saved.path),
+        kernels=saved.kernels,
+        trace=saved.trace,
+        baseline=saved.manifest.baseline,
+        params={},
+    )
+
+
+def _plan_of(saved: resuming.SavedRun) -> Plan:
+    """The plan of a run that is resumed. Raises PrerequisiteError where KVM no longer runs."""
+    first = saved.manifest.trials[0]
+    kvm = probe_kvm() if first.mode is Mode.KVM else None
+    choice = choose(first.counters, first.mode, first.mode, kvm)
+    reason = replace(choice, reason=saved.manifest.counters_reason)
+    return Plan(suite=saved.suite, workloads=saved.workloads, asked=first.counters, choice=reason)
+
+
+def _kernel_text(request: RunRequest, suite: SuiteSpec) -> str | None:
+    """The kernels as KERNEL= takes them; None: all variants that are measured."""
+    return request.kernels or ",".join(suite.kernels) or None
 
 
 def _run(request: RunRequest, planned: Plan, prepared: Prepared, progress: Progress) -> RunOutcome:
@@ -190,7 +217,7 @@ def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan
     """The plan as it is after the PMU's check: the model where the PMU does not count."""
     if found.works:
         return replace(planned, choice=replace(planned.choice, reason=found.reason))
-    suite = load.suite(request.suite)
+    suite = load.suite(request.suite or DEFAULT_SUITE)
     choice = choose(Counters.AUTO, None, suite.mode, found)
     return replace(planned, suite=replace(planned.suite, mode=choice.mode), choice=choice)
 
@@ -203,18 +230,8 @@ def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[
         return
     writer, records, _ = resume_run(request.out / request.resume)
     with writer:
-        _same(writer.manifest, manifest)
+        resuming.check_provenance(writer.manifest, manifest)
         yield writer, remaining(writer.manifest, records)
-
-
-def _same(saved: Manifest, now: Manifest) -> None:
-    """Refuse to go on with a run whose provenance is no longer that of this checkout."""
-    for key in RESUME_KEYS:
-        if getattr(saved, key) != getattr(now, key):
-            raise UserError(
-                f"run {saved.run} cannot be resumed: {key} differs from what is asked for now",
-                "give the options it was made with, or start a new run",
-            )
 
 
 def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
@@ -266,6 +283,12 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         counters_detail=planned.choice.detail,
         host=provenance.host_facts(),
         command=tuple(sys.argv),
+        resume=resuming.resume_inputs(
+            _kernel_text(request, planned.suite),
+            prepared.kernels.values(),
+            planned.workloads,
+            request.trace,
+        ),
     )
 
 
