@@ -215,12 +215,14 @@ def compare(
     "--format",
     "form",
     required=True,
-    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]),
+    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown", "pyperf"]),
 )
 @_out("Folder that holds the runs.")
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)
+    for note in pipeline.export_notes(run_name, form, out):
+        click.echo(f"not in it: {note}", err=True)
 
 
 @cli.command("replay")
