@@ -1,31 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What a user types. Each target sets up what it needs and does nothing twice.
 
-KERNEL   ?=
-SUITE    ?=
-WORKLOAD ?=
-COUNTERS ?=
-PTI      ?=
-SEEDS    ?=
-JOBS     ?=
-BASELINE ?=
-OUT      ?=
+# Options of bench, each by its name in capitals; ARGS is passed on as it is.
+NAMED := KERNEL SUITE WORKLOAD COUNTERS MODE SMP PTI SEEDS PROFILE JOBS BASELINE OUT RESUME
+PARAMS ?=
+ARGS   ?=
 
 VENV    := .venv
 BENCH   := $(VENV)/bin/execmem-bench
 PYTHON  := $(VENV)/bin/python
 STAMP   := $(VENV)/.setup
-OPTIONS := $(if $(SUITE),--suite '$(SUITE)') $(if $(WORKLOAD),--workload '$(WORKLOAD)') \
-           $(if $(COUNTERS),--counters '$(COUNTERS)') $(if $(PTI),--pti '$(PTI)') \
-           $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(JOBS),--jobs '$(JOBS)') \
-           $(if $(BASELINE),--baseline '$(BASELINE)') $(if $(OUT),--out '$(OUT)') $(if $(KERNEL),--kernel '$(KERNEL)')
+lower    = $(shell echo '$(1)' | tr A-Z a-z)
+given    = $(if $($(1)),--$(call lower,$(1)) '$($(1))')
+OPTIONS  = $(foreach name,$(NAMED),$(call given,$(name))) \
+           $(foreach param,$(PARAMS),--param '$(param)') $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench test test-long check format lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
-	@echo 'Options of bench: KERNEL= SUITE= WORKLOAD= COUNTERS= PTI= SEEDS= JOBS= BASELINE= OUT= (see execmem-bench run --help)'
+	@echo "Options of bench: $(NAMED:%=%=) PARAMS='KEY=VALUE ...'"
+	@echo "Any other option of execmem-bench run, as it is: ARGS='--OPTION ...'"
+	@[ ! -x $(BENCH) ] || $(BENCH) run --help | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' | \
+	    paste -sd ' ' | sed 's/^/  of: /'
 
 setup: $(STAMP) ## system packages and the Python environment
 $(STAMP): harness/setup.sh pyproject.toml requirements.txt requirements-dev.txt

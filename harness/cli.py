@@ -112,7 +112,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--workload", "-w", metavar="NAME|FOLDER", help="One workload instead of the suite's."
         ),
-        click.option("--suite", "-s", default="quick", show_default=True, help="Set of trials."),
+        click.option("--suite", "-s", help="Set of trials. Default: quick."),
     ):
         command = option(command)
     return command
@@ -150,7 +150,10 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 )
 @_out("Folder that gets the run's folder.")
 @click.option(
-    "--resume", metavar="RUN", help="Go on with an interrupted run: only what is missing."
+    "--resume",
+    metavar="RUN",
+    help="Resume a run (a folder, an id, the start of one, or `latest`): its missing and failed "
+    "trials. Needs no other option.",
 )
 @click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
 @click.option("--trace", is_flag=True, help="Keep each trial's page trace, which `replay` takes.")
@@ -212,12 +215,14 @@ def compare(
     "--format",
     "form",
     required=True,
-    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown"]),
+    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown", "pyperf"]),
 )
 @_out("Folder that holds the runs.")
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)
+    for note in pipeline.export_notes(run_name, form, out):
+        click.echo(f"not in it: {note}", err=True)
 
 
 @cli.command("replay")

@@ -253,6 +253,16 @@ class KernelIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResumeInputs:
+    """What ``--resume`` needs beside the rest of the manifest, as it is on that machine."""
+
+    kernels: Mapping[str, str]  # name -> variant, or absolute path of an image, tree or package
+    workloads: Mapping[str, str]  # those not shipped: name -> absolute path of the folder
+    kernel_source: str = ""  # KERNEL_SRC, as absolute paths
+    trace: bool = False  # each trial's page trace is kept
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """``manifest.json``: the provenance of a run, written before its first trial."""
 
@@ -273,5 +283,7 @@ class Manifest:
     workload_sha256: Mapping[str, str]
     qemu_version: str
     counters_reason: str  # why auto chose what it chose
+    counters_detail: str = ""  # what the KVM probe's QEMU wrote last, where it did not run
     host: Mapping[str, str]
     command: tuple[str, ...] = ()
+    resume: ResumeInputs | None = None  # None: the run is older than this field

@@ -192,8 +192,3 @@ def divided(reading: Reading, by: Reading | None, per: str) -> Reading:
 def per_second(reading: Reading, seconds: Reading | None) -> Reading:
     """``reading`` per second of its window; ``seconds`` is the window's length."""
     return divided(reading, seconds, "s")
-
-
-def per_operation(reading: Reading, operations: Reading | None) -> Reading:
-    """``reading`` per operation of the workload in its window."""
-    return divided(reading, operations, "op")

@@ -182,11 +182,20 @@ def _headers(archive: Path) -> Iterable[cpio.Entry]:
                 yield cpio.regular(name, file.read(), member.mode)
 
 
+def workload_files(folder: Path) -> list[str]:
+    """What the guest gets of a workload's ``folder``, relative to it, sorted: neither pages to
+    read nor hidden nor byte-compiled files. The workload's hash is over these."""
+    return sorted(
+        name
+        for name in _names(folder)
+        if not name.endswith((".md", ".pyc"))
+        and not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
+    )
+
+
 def trial_layer(path: Path, trial_json: bytes, workload: Path) -> Layer:
     """What belongs to one trial: ``trial.json`` and the workload's folder."""
-    names = [
-        n for n in _names(workload) if "__pycache__" not in n and not n.endswith((".md", ".pyc"))
-    ]
+    names = workload_files(workload)
     entries = [
         cpio.regular(f"{TRIAL_PLACE}/trial.json", trial_json),
         *cpio.from_tree(workload, names, prefix=f"{TRIAL_PLACE}/workload/"),

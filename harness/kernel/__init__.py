@@ -12,6 +12,7 @@ from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.kernel.stage import StageRequest, StageResult, make_kernels
+from harness.kernel.steps import Steps
 
 __all__ = [
     "Bench",
@@ -20,6 +21,7 @@ __all__ = [
     "Selftests",
     "StageRequest",
     "StageResult",
+    "Steps",
     "UserKernel",
     "adopt",
     "base_variant",

@@ -14,6 +14,7 @@ from harness.cache import Say, ignore
 from harness.errors import InfrastructureError, UserError
 from harness.kernel import bootimage, elf, kconfig, pahole, recipe, series, source
 from harness.kernel.artefacts import Kernel
+from harness.kernel.steps import Listener, Steps, ignore_steps, is_step, keep, kind, last
 from harness.model import KernelIdentity, VariantSpec
 from harness.proc import CommandError, run
 
@@ -140,10 +141,16 @@ def _plan(request: KernelRequest, base: source.Source, toolchain: recipe.Tools) 
     )
 
 
-def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore) -> Kernel:
+def build_kernel(
+    request: KernelRequest,
+    say: Say = ignore,
+    detail: Say = ignore,
+    on_steps: Listener = ignore_steps,
+) -> Kernel:
     """The kernel of ``request``: from the cache, or built.
 
-    ``say`` gets lines that stay, ``detail`` what a long step does now.
+    ``say`` gets lines that stay, ``detail`` what a long step does now, ``on_steps`` how far
+    the build is.
     Raises UserError (variant, series, fragment), PrerequisiteError (tool, package, room),
     InfrastructureError (a patch that does not apply, a build that breaks).
     """
@@ -152,7 +159,7 @@ def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore
     entry = cache.get_or_make(
         todo.store,
         todo.key,
-        lambda staging: _make(todo, staging, say, detail),
+        lambda staging: _make(todo, staging, say, detail, on_steps),
         name=name,
         say=say,
         site=todo.site,
@@ -162,13 +169,13 @@ def build_kernel(request: KernelRequest, say: Say = ignore, detail: Say = ignore
     return _result(todo, entry)
 
 
-def _make(todo: Plan, entry: Path, say: Say, detail: Say) -> cache.Facts:
+def _make(todo: Plan, entry: Path, say: Say, detail: Say, on_steps: Listener) -> cache.Facts:
     _check_room(todo)
     tree = source.unpack(todo.source, todo.work, say)
     source.set_series(tree, todo.patches)
     text = _configure(todo, tree)
     out = _output_tree(tree, text)
-    _compile(todo, tree, out, say, detail)
+    _compile(todo, tree, out, say, detail, on_steps)
     return _collect(todo, tree, out, entry)
 
 
@@ -249,18 +256,24 @@ _AFTER_KHEADERS = ("include/generated/utsversion.h", "kernel/kheaders.md5")
 earlier build left would go into it. Without the sums the archive is made anew."""
 
 
-def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say) -> None:
+def _compile(
+    todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say, on_steps: Listener
+) -> None:
     name = todo.request.variant.name
     log = tree.root / f"{name}.log"
     log.unlink(missing_ok=True)
     say(f"kernel {name}: compiling Linux {tree.version} (log: {log})")
+    of_kind = kind(todo.request.variant, new_tree=not (tree.linux / out / "vmlinux").is_file())
+    expected = last(todo.work, of_kind)
     steps = 0
     first_error = ""
+    on_steps(Steps(done=0, expected=expected))
 
     def on_line(line: str) -> None:
         nonlocal steps, first_error
-        if line.startswith("  ") and line[2:3].isupper():
+        if is_step(line):
             steps += 1
+            on_steps(Steps(done=steps, expected=expected))
             detail(f"kernel {name}: {steps} steps, {line.split()[-1]}")
         elif not first_error and (" error: " in line or "Error " in line):
             first_error = line.strip()
@@ -273,6 +286,7 @@ def _compile(todo: Plan, tree: source.WorkTree, out: str, say: Say, detail: Say)
     except CommandError as error:
         why = first_error or str(error).splitlines()[-1]
         raise InfrastructureError(f"kernel {name} does not build: {why}", f"see {log}") from error
+    keep(todo.work, of_kind, steps)
 
 
 def _collect(todo: Plan, tree: source.WorkTree, out: str, entry: Path) -> cache.Facts:

@@ -2,7 +2,7 @@
 """The stage as a whole: every kernel of a run, and bench, from one request."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.cache import Kind, Say, ignore
@@ -13,6 +13,7 @@ from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
+from harness.kernel.steps import Listener, Steps, ignore_steps
 from harness.model import VariantSpec
 
 
@@ -62,6 +63,7 @@ def make_kernels(
     request: StageRequest,
     say: Say = ignore,
     detail: Say = ignore,
+    on_steps: Listener = ignore_steps,
     *,
     bench: bool = True,
     selftests: bool = False,
@@ -83,10 +85,19 @@ def make_kernels(
     named = [c for c in chosen if isinstance(c, VariantSpec)]
     wanted = [*named, *([base] if (bench or selftests) and base not in named else [])]
     requests = kernel_requests(request, wanted, say)
-    for each in requests.values():
-        plan(each, say)
+    plans = {name: plan(each, say) for name, each in requests.items()}
+    to_build = [c.name for c in named if not (plans[c.name].store / plans[c.name].key).is_dir()]
+
+    def counted(name: str) -> Listener:
+        left = len(to_build) - 1 - to_build.index(name) if name in to_build else 0
+
+        def listen(steps: Steps) -> None:
+            on_steps(replace(steps, builds_left=left))
+
+        return listen
+
     kernels = tuple(
-        build_kernel(requests[c.name], say, detail)
+        build_kernel(requests[c.name], say, detail, counted(c.name))
         if isinstance(c, VariantSpec)
         else adopted[c.name]
         for c in chosen

@@ -10,11 +10,12 @@ from harness.targets.qemu.accel import Accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What was chosen; ``reason`` goes into the manifest and onto every table."""
+    """What was chosen and why; both texts go into the manifest."""
 
     counters: Counters
     mode: Mode
     reason: str
+    detail: str = ""  # what the probe's QEMU wrote last, where KVM does not run
 
 
 def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerator | None) -> Choice:
@@ -42,7 +43,12 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
     if mode is None and kvm is not None and kvm.works:
         return Choice(counters=Counters.PERF, mode=Mode.KVM, reason=kvm.reason)
     why = f"--mode {mode} has no PMU" if mode else (kvm.reason if kvm else "KVM was not probed")
-    return Choice(counters=Counters.MODEL, mode=settled, reason=f"model: {why}")
+    return Choice(
+        counters=Counters.MODEL,
+        mode=settled,
+        reason=f"the model, because {why}",
+        detail=kvm.detail if kvm else "",
+    )
 
 
 def needs_probe(asked: Counters, mode: Mode | None) -> bool:

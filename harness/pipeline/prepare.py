@@ -49,20 +49,27 @@ def kernels(
     bench: bool,
     selftests: bool = False,
     check: Callable[[Kernel], None] = lambda _: None,
+    source: str | None = None,
 ) -> StageResult:
     """The kernels named in ``text`` (None: every variant), built if need be. ``check`` sees the
-    user's own before anything is built."""
+    user's own before anything is built. ``source`` is KERNEL_SRC=; None: the environment's."""
     request = StageRequest(
         variants=load.variants(),
         configs=CONFIGS,
         cache=cache_dir(),
         jobs=os.cpu_count() or 1,
         kernels=text,
-        source=os.environ.get("KERNEL_SRC") or None,
+        source=source or os.environ.get("KERNEL_SRC") or None,
     )
     with progress.step("kernels"):
         return make_kernels(
-            request, progress.say, progress.detail, bench=bench, selftests=selftests, check=check
+            request,
+            progress.say,
+            progress.detail,
+            progress.steps,
+            bench=bench,
+            selftests=selftests,
+            check=check,
         )
 
 
@@ -82,6 +89,7 @@ def prepare(
     *,
     model: bool,
     check: Callable[[Kernel], None] = lambda _: None,
+    source: str | None = None,
 ) -> Prepared:
     """Make everything for the workloads of ``frozen`` on the kernels named (see ``kernels``).
 
@@ -90,7 +98,12 @@ def prepare(
     programs = {name: _programs(*found, progress) for name, found in frozen.workloads.items()}
     needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
     stage = kernels(
-        kernel_text, progress, bench="bench" in needed, selftests="selftests" in needed, check=check
+        kernel_text,
+        progress,
+        bench="bench" in needed,
+        selftests="selftests" in needed,
+        check=check,
+        source=source,
     )
     with progress.step("guest image"):
         layers = image.base_layers(progress.detail, progress.say)

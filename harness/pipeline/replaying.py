@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.counters import readings as counted
 from harness.errors import DataError, UserError
 from harness.guest.agent.wire import WireError
-from harness.guest.decoded import decode
+from harness.guest.decoded import Decoded, decode
 from harness.itlb import build as itlb
 from harness.itlb.replay import Policy
 from harness.itlb.replay import replay as replay_trace
@@ -100,7 +100,9 @@ def _manifest(
         plugin_sha256=itlb.sources_sha256(),
         profile_sha256=profile_sha256,
         counters_reason=f"replayed from the traces of {recorded.run}",
+        counters_detail="",
         command=tuple(sys.argv),
+        resume=None,
     )
 
 
@@ -119,14 +121,28 @@ def _record(
         decoded = decode(ended.channel)
     except WireError as error:
         raise DataError(f"{raw / trial_files.CHANNEL}: {error}") from error
-    found = counted.of_trial(spec, counted.RawTrial(decoded=decoded, report=report))
-    host = tuple(reading for reading in recorded.readings if reading.source is Source.HOST)
+    return replayed(spec, recorded, decoded, report, run)
+
+
+AS_RECORDED = (Source.HOST, Source.PERF)
+"""Readings taken over as they are: which events perf was asked for depends on the CPU of the
+machine that recorded them, and is in no file of the trial."""
+
+
+def replayed(
+    spec: TrialSpec, recorded: TrialRecord, decoded: Decoded, report: bytes, run: str
+) -> TrialRecord:
+    """``recorded`` with the readings of ``report`` in place of its model's. Raises DataError,
+    TrialError."""
+    raw = counted.RawTrial(decoded=decoded, report=report, perf_events=())
+    trial = counted.of_trial(spec, raw)
+    kept = tuple(reading for reading in recorded.readings if reading.source in AS_RECORDED)
     return replace(
         recorded,
         spec=spec,
         status=TrialStatus.OK,
-        readings=(*found.readings, *host),
-        windows=dict(found.windows),
-        sites=found.sites,
+        readings=(*trial.readings, *kept),
+        windows=dict(trial.windows),
+        sites=trial.sites,
         notes=(*recorded.notes, f"model replayed from the trace of {run}"),
     )

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ import psutil
 from harness.config import load, matrix
 from harness.counters import events, perf
 from harness.errors import UserError
+from harness.image import build as image
 from harness.itlb import build as itlb
 from harness.kernel import Kernel
 from harness.model import (
@@ -32,7 +34,7 @@ from harness.model import (
     WorkloadSpec,
 )
 from harness.paths import PROJECT, RESULTS
-from harness.pipeline import fit, pmu
+from harness.pipeline import fit, pmu, resuming
 from harness.pipeline.choose import Choice, choose, needs_probe
 from harness.pipeline.frozen import freeze
 from harness.pipeline.keeping import keep_record
@@ -43,18 +45,7 @@ from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
 from harness.targets.qemu.accel import Accelerator
 
-RESUME_KEYS = (
-    "trials",
-    "kernels",
-    "image_sha256",
-    "plugin_sha256",
-    "profile_sha256",
-    "workload_sha256",
-    "bench_sha256",
-    "selftests_sha256",
-    "qemu_version",
-)
-"""What of the manifest must be the same for a run to be gone on with."""
+DEFAULT_SUITE = "quick"
 
 MEMORY_RESERVE_MIB = 2048
 """Left to the host when trials run side by side."""
@@ -65,7 +56,7 @@ class RunRequest:
     """What the user asks for; None: the suite decides."""
 
     kernels: str | None = None
-    suite: str = "quick"
+    suite: str | None = None  # None: DEFAULT_SUITE
     workload: str | None = None
     counters: str | None = None
     pti: tuple[str, ...] | None = None
@@ -82,7 +73,7 @@ class RunRequest:
     trace: bool = False  # keep each trial's page trace
     baseline: str | None = None  # kernel that ratios are taken against
     out: Path = RESULTS
-    resume: str | None = None
+    resume: str | None = None  # a run to resume; nothing else need be given then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +98,7 @@ class Plan:
 
 def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     """Check the request and settle counters and mode. Raises UserError, PrerequisiteError."""
-    suite = load.suite(request.suite)
+    suite = load.suite(request.suite or DEFAULT_SUITE)
     names = (request.workload,) if request.workload else suite.workloads
     workloads = tuple(load.workload(name) for name in names)
     mode = Mode(request.mode) if request.mode else None
@@ -154,18 +145,58 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     Raises the errors of the stages.
     """
     machine = machine or Machine()
-    planned = plan(request, machine)
+    saved = None
+    if request.resume is not None:
+        saved = resuming.saved_run(request.resume, request.out, _given(request))
+        request = _as_saved(request, saved)
+    planned = plan(request, machine) if saved is None else _plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
             frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
-        kernels = request.kernels or ",".join(planned.suite.kernels) or None
+        kernels = _kernel_text(request, planned.suite)
         if request.baseline is not None:
             _check_baseline(request.baseline, names(kernels, progress))
         check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
-        prepared = machine.prepare(kernels, frozen, progress, model=model, check=check)
+        source = saved.kernel_source if saved else None
+        prepared = machine.prepare(
+            kernels, frozen, progress, model=model, check=check, source=source
+        )
         return _run(request, planned, prepared, progress, machine)
+
+
+def _given(request: RunRequest) -> dict[str, object]:
+    """The options that were given beside --resume and have to do with what is run."""
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
+    beside = ("resume", "out", "jobs")
+    absent = {"trace": False, "params": {}}
+    return {n: v for n, v in values.items() if n not in beside and v != absent.get(n)}
+
+
+def _as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
+    return replace(
+        request,
+        resume=str(saved.path),
+        kernels=saved.kernels,
+        trace=saved.trace,
+        baseline=saved.manifest.baseline,
+        params={},
+    )
+
+
+def _plan_of(saved: resuming.SavedRun, machine: Machine) -> Plan:
+    """The plan of a run that is resumed. Raises PrerequisiteError where KVM no longer runs."""
+    first = saved.manifest.trials[0]
+    kvm = machine.probe() if first.mode is Mode.KVM else None
+    choice = choose(first.counters, first.mode, first.mode, kvm)
+    reason = replace(choice, reason=saved.manifest.counters_reason)
+    return Plan(suite=saved.suite, workloads=saved.workloads, asked=first.counters, choice=reason)
+
+
+def _kernel_text(request: RunRequest, suite: SuiteSpec) -> str | None:
+    """The kernels as KERNEL= takes them; None: all variants that are measured."""
+    return request.kernels or ",".join(suite.kernels) or None
 
 
 def _run(
@@ -194,7 +225,7 @@ def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan
     """The plan as it is after the PMU's check: the model where the PMU does not count."""
     if found.works:
         return replace(planned, choice=replace(planned.choice, reason=found.reason))
-    suite = load.suite(request.suite)
+    suite = load.suite(request.suite or DEFAULT_SUITE)
     choice = choose(Counters.AUTO, None, suite.mode, found)
     return replace(planned, suite=replace(planned.suite, mode=choice.mode), choice=choice)
 
@@ -207,18 +238,8 @@ def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[
         return
     writer, records, _ = resume_run(request.out / request.resume)
     with writer:
-        _same(writer.manifest, manifest)
+        resuming.check_provenance(writer.manifest, manifest)
         yield writer, remaining(writer.manifest, records)
-
-
-def _same(saved: Manifest, now: Manifest) -> None:
-    """Refuse to go on with a run whose provenance is no longer that of this checkout."""
-    for key in RESUME_KEYS:
-        if getattr(saved, key) != getattr(now, key):
-            raise UserError(
-                f"run {saved.run} cannot be resumed: {key} differs from what is asked for now",
-                "give the options it was made with, or start a new run",
-            )
 
 
 def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
@@ -264,13 +285,20 @@ def make_manifest(
         selftests_sha256=prepared.selftests.sha256 if prepared.selftests else "",
         profile_sha256=provenance.sha256_file(prepared.frozen.profile),
         workload_sha256={
-            name: provenance.sha256_tree(folder)
+            name: provenance.sha256_tree(folder, image.workload_files(folder))
             for name, (_, folder) in prepared.frozen.workloads.items()
         },
         qemu_version=qemu_version,
         counters_reason=planned.choice.reason,
+        counters_detail=planned.choice.detail,
         host=provenance.host_facts(),
         command=tuple(sys.argv),
+        resume=resuming.resume_inputs(
+            _kernel_text(request, planned.suite),
+            prepared.kernels.values(),
+            planned.workloads,
+            request.trace,
+        ),
     )
 
 
@@ -298,9 +326,7 @@ def _all(
     ended = failed = 0
 
     def one(spec: TrialSpec) -> TrialRecord:
-        def say(text: str) -> None:
-            progress.detail(f"{spec.id}: {text}")
-
+        shown.began(spec.id)
         context = TrialContext(
             target=machine.target,
             prepared=prepared,
@@ -311,12 +337,16 @@ def _all(
                 else ()
             ),
             trace=request.trace,
-            say=say,
+            say=partial(shown.detail, spec.id),
             should_stop=stop.is_set,
         )
         return run_trial(spec, context)
 
-    with _interruptible(stop), ThreadPoolExecutor(jobs) as pool, progress.step("trials"):
+    with (
+        _interruptible(stop),
+        ThreadPoolExecutor(jobs) as pool,
+        progress.trials(todo, jobs) as shown,
+    ):
         waiting: set[Future[TrialRecord]] = set()
         queue = list(todo)
         try:
@@ -331,6 +361,7 @@ def _all(
                         continue
                     ended += 1
                     failed += record.status is not TrialStatus.OK
+                    shown.ended(record.trial, record.wall_seconds)
                     progress.say(_line(record, ended, len(todo)))
         except BaseException:
             stop.set()

@@ -58,6 +58,11 @@ def export(run: str, form: str, root: Path = RESULTS) -> str:
     return exports.export(load_run(find_run(run, root)), form)
 
 
+def export_notes(run: str, form: str, root: Path = RESULTS) -> tuple[str, ...]:
+    """What of a saved run the format does not hold."""
+    return exports.notes(load_run(find_run(run, root)), form)
+
+
 def listing(*, workloads_only: bool, as_json: bool) -> str:
     """Variants, suites, workloads and profiles; for people, or as JSON."""
     names = load.workload_folders()

@@ -14,7 +14,7 @@ import msgspec
 from harness.analysis.compare import compare
 from harness.errors import UserError
 from harness.model import Manifest, Reading, TrialRecord
-from harness.report import influx, openmetrics
+from harness.report import influx, openmetrics, pyperf_file
 from harness.report.markdown import render
 from harness.store.load import LoadedRun
 
@@ -131,7 +131,13 @@ FORMATS: dict[str, Callable[[LoadedRun], str]] = {
     "csv": to_csv,
     "json": to_json,
     "markdown": to_markdown,
+    "pyperf": pyperf_file.render,
 }
+
+
+def notes(run: LoadedRun, format: str) -> tuple[str, ...]:
+    """What of ``run`` the format does not hold; the others hold all that they are for."""
+    return pyperf_file.left_out(run) if format == "pyperf" else ()
 
 
 def export(run: LoadedRun, format: str) -> str:

@@ -4,7 +4,7 @@
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,19 +19,17 @@ from harness.errors import BenchError, PrerequisiteError
 from harness.model import TrialSpec
 
 
-def sha256_tree(folder: Path) -> str:
-    """SHA-256 over a folder: relative path, executable bit and content of each file.
+def sha256_tree(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 over the files ``names`` of a folder: relative path, executable bit and content.
 
-    Byte-compiled Python, hidden files and the folder's own place do not count.
+    The order of ``names``, folders among them and the folder's own place do not count.
     Raises OSError.
     """
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") or part == "__pycache__" for part in parts):
-            continue
+    for path in sorted(folder / name for name in names if (folder / name).is_file()):
         executable = "x" if os.access(path, os.X_OK) else "-"
-        total.update(f"{executable} {sha256_file(path)} {'/'.join(parts)}\n".encode())
+        place = path.relative_to(folder).as_posix()
+        total.update(f"{executable} {sha256_file(path)} {place}\n".encode())
     return total.hexdigest()
 
 

@@ -25,8 +25,6 @@ from harness.errors import DataError, InfrastructureError, PrerequisiteError, Us
 from harness.model import Manifest, TrialRecord
 from harness.store.load import MANIFEST, RECORDS, load_run
 
-RAW = "raw"
-
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
 
@@ -119,15 +117,6 @@ class Run:
                     os.ftruncate(self._fd, before)
                 raise
             self._count += 1
-
-    def raw_dir(self, trial: str) -> Path:
-        """The folder for the raw output of ``trial`` (a TrialSpec.id), made if need be."""
-        if trial not in self._specs:
-            raise DataError(f"{self.path}: no trial {trial!r} in the manifest")
-        folder = self.path / RAW / trial
-        with folder_errors(self.path, self.kept):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
     def close(self) -> None:
         """Release the run. May be called twice."""

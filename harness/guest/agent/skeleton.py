@@ -13,9 +13,6 @@ WITHOUT = "BENCH_TRIGGER_WITHOUT"
 """Variable of bench: names that it must leave out, which it then does not try."""
 
 PREFIX = "bench_trigger_"
-NAME_BYTES = 15
-"""The kernel keeps this much of a program's name."""
-
 _LINE = re.compile(r"^trigger_bench: (\d+) of (\d+) programs loaded, without: (.+)$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"(\w+) \(([^)]*)\)")
 

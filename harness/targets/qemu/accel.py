@@ -17,10 +17,14 @@ PROBE_EXIT_STATUS = (_EXIT_VALUE << 1) | 1
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """Whether it runs a guest; ``reason`` says how that was found out."""
+    """Whether it runs a guest; ``reason`` says how that was found out.
+
+    ``detail`` is QEMU's own last line where it did not run, for whoever looks into it.
+    """
 
     works: bool
     reason: str
+    detail: str = ""
 
 
 def probe_sector() -> bytes:
@@ -57,13 +61,14 @@ def judge_probe(disk: Path, accel: str = "kvm", cpu: str = "host") -> Accelerato
     try:
         done = proc.run(probe_argv(disk, accel, cpu), timeout=PROBE_TIMEOUT_S, check=False)
     except proc.CommandError:
-        return Accelerator(
-            works=False, reason=f"a {accel} guest ran no boot sector in {PROBE_TIMEOUT_S:g} s"
-        )
+        return _broken(accel, f"no boot sector ran within {PROBE_TIMEOUT_S:g} s")
     if done.returncode == PROBE_EXIT_STATUS:
         return Accelerator(works=True, reason=f"a {accel} guest ran the probe's boot sector")
-    said = proc.tail(done.stderr, 1)
-    return Accelerator(
-        works=False,
-        reason=f"a {accel} guest ended with {done.returncode}" + (f": {said}" if said else ""),
-    )
+    # As a shell has it: 128 and the number of the signal.
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return _broken(accel, f"QEMU ended with status {status}", proc.tail(done.stderr, 1))
+
+
+def _broken(accel: str, how: str, detail: str = "") -> Accelerator:
+    reason = f"{accel.upper()} does not run a guest here ({how})"
+    return Accelerator(works=False, reason=reason, detail=detail)

@@ -54,7 +54,7 @@ def test_rates() -> None:
     found = derive.per_second(walks(100, window="w"), seconds(4.0))
     assert (found.value, found.unit) == (25.0, "event/s")
     operations = Reading(name="ops", value=50, unit="operation", source=MODEL)
-    assert derive.per_operation(walks(100), operations).value == 2.0
+    assert derive.divided(walks(100), operations, "operation").value == 2.0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": FOUNDATION,
     "metrics": FOUNDATION,
     "config": FOUNDATION | {"metrics"},
-    **{stage: FOUNDATION | COMMON for stage in STAGES},
+    **dict.fromkeys(STAGES, FOUNDATION | COMMON),
     "counters": FOUNDATION | COMMON | {"guest"},  # what the guest sent, decoded
     "targets": FOUNDATION | COMMON | STAGES,
     "store": FOUNDATION | COMMON,

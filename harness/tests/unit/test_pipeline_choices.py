@@ -27,13 +27,20 @@ from harness.targets.qemu.accel import Accelerator
 
 # Stand-ins for the probe's verdict: they prove the decision, not the accelerator.
 WORKS = Accelerator(works=True, reason="a kvm guest ran the probe's boot sector")
-BROKEN = Accelerator(works=False, reason="a kvm guest ended with -6")
+BROKEN = Accelerator(
+    works=False,
+    reason="KVM does not run a guest here (QEMU ended with status 134)",
+    detail="qemu: ../kvm.c:3: Assertion failed",
+)
 
 
 def test_auto_falls_back_and_says_why() -> None:
     choice = choose(Counters.AUTO, None, Mode.EXACT, BROKEN)
     assert (choice.counters, choice.mode) == (Counters.MODEL, Mode.EXACT)
-    assert "ended with -6" in choice.reason
+    assert choice.reason == (
+        "the model, because KVM does not run a guest here (QEMU ended with status 134)"
+    )
+    assert choice.detail == "qemu: ../kvm.c:3: Assertion failed"
 
 
 def test_auto_takes_perf_where_kvm_works() -> None:
@@ -47,7 +54,7 @@ def test_auto_stays_with_a_mode_that_was_asked_for() -> None:
 
 
 def test_kvm_that_does_not_run_is_a_prerequisite() -> None:
-    with pytest.raises(PrerequisiteError, match="ended with -6"):
+    with pytest.raises(PrerequisiteError, match="ended with status 134"):
         choose(Counters.PERF, Mode.KVM, Mode.EXACT, BROKEN)
 
 

@@ -207,12 +207,17 @@ def test_markdown(run: LoadedRun) -> None:
 def test_unknown_format(run: LoadedRun) -> None:
     with pytest.raises(UserError, match="--format 'xml'") as caught:
         exports.export(run, "xml")
-    assert "openmetrics, influx, csv, json, markdown" in caught.value.remedy
+    assert "openmetrics, influx, csv, json, markdown, pyperf" in caught.value.remedy
 
 
 @pytest.mark.parametrize("format", list(exports.FORMATS))
 def test_a_run_without_records(format: str) -> None:
     given = made.run(seeds=(1,))
-    said = exports.export(LoadedRun(given.manifest, (), ("nothing",)), format)
+    nothing = LoadedRun(given.manifest, (), ("nothing",))
+    if format == "pyperf":  # which has no file without a benchmark
+        with pytest.raises(UserError, match="no reading that pyperf holds"):
+            exports.export(nothing, format)
+        return
+    said = exports.export(nothing, format)
     if format == "openmetrics":
         assert said.endswith("# EOF\n")

@@ -8,6 +8,7 @@ import pytest
 
 from harness import proc
 from harness.errors import PrerequisiteError
+from harness.image import build
 from harness.store import provenance
 from harness.tests.unit import synthetic_runs as made
 
@@ -20,18 +21,45 @@ def test_sha256_of_a_tree(tmp_path: Path) -> None:
         (folder / "sub" / "run.py").write_text("pass\n")
         return folder
 
+    def sha256(folder: Path) -> str:
+        return provenance.sha256_tree(folder, build.workload_files(folder))
+
     one, two = tree("one"), tree("two")
-    same = provenance.sha256_tree(one)
-    assert provenance.sha256_tree(two) == same
+    same = sha256(one)
+    assert sha256(two) == same
     (two / "__pycache__").mkdir()
     (two / "__pycache__" / "run.pyc").write_bytes(b"x")
     (two / ".swp").write_bytes(b"x")
-    assert provenance.sha256_tree(two) == same
+    (two / ".git").mkdir()
+    (two / ".git" / "config").write_bytes(b"x")
+    (two / "README.md").write_text("What it is for.\n")
+    assert sha256(two) == same
     (two / "sub" / "run.py").chmod(0o755)
-    assert provenance.sha256_tree(two) != same
+    assert sha256(two) != same
     (two / "sub" / "run.py").chmod(0o644)
     (two / "sub" / "run.py").rename(two / "sub" / "ran.py")
-    assert provenance.sha256_tree(two) != same
+    assert sha256(two) != same
+
+
+def test_a_workloads_hash_is_over_what_the_guest_gets(tmp_path: Path) -> None:
+    """Whatever changes the guest's layer changes the hash, and nothing else does."""
+    folder = tmp_path / "workload"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "workload.toml").write_text("name = 'x'\n")
+
+    def both() -> tuple[str, str]:
+        layer = build.trial_layer(tmp_path / "layer.cpio", b"{}", folder)
+        return layer.sha256, provenance.sha256_tree(folder, build.workload_files(folder))
+
+    before = both()
+    for name in ("README.md", "sub/notes.md", ".hidden", "sub/x.pyc"):
+        (folder / name).write_text("text\n")
+        assert both() == before, name
+    for name in ("sub/data.bin", "run.py"):
+        (folder / name).write_text("text\n")
+        after = both()
+        assert all(new != old for new, old in zip(after, before, strict=True)), name
+        before = after
 
 
 def test_sha256_of_a_value_ignores_key_order() -> None:

@@ -54,18 +54,6 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         resume_run(run.path)
 
 
-def test_raw_dir(tmp_path: Path) -> None:
-    given = made.run(seeds=(1,))
-    trial = given.records[0].trial
-    with create_run(given.manifest, tmp_path) as run:
-        folder = run.raw_dir(trial)
-        assert folder == run.path / "raw" / trial
-        assert folder.is_dir()
-        assert run.raw_dir(trial) == folder
-        with pytest.raises(DataError, match="nosuch"):
-            run.raw_dir("nosuch")
-
-
 @pytest.mark.parametrize("written", [0, 1, 500])
 def test_full_disk_keeps_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
