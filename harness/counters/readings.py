@@ -8,7 +8,7 @@ from typing import Any
 from harness.counters import itlb, perf
 from harness.counters.attribution import Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import calls, cycles, guest_tables, holdings, layout, readings
+from harness.counters.facts import calls, guest_tables, holdings, layout, sampled
 from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
@@ -76,7 +76,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         out += calls.of_trial(files, raw.records, watched, report.taken)
     aged = [value for name, value in raw.records if name == "cycle"]
     if aged:
-        out += cycles.of_cycles(files, [int(value["cycle"]) for value in aged])
+        out += sampled.of_cycles(files, [int(value["cycle"]) for value in aged])
         out += _model_by_cycle(report, aged, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
         status = next((v for name, v in raw.records if name == "perf_status"), None)
@@ -84,7 +84,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         for label in labels.values():
             out += perf.readings(output, errors, status, label, raw.perf_events)
     out += [_own(value) for name, value in raw.records if name == "reading"]
-    out += readings.of_kernel(files)
+    out += sampled.of_edges(files)
     for edge, where in layouts.items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)

@@ -263,6 +263,7 @@ def make_manifest(request: RunRequest, planned: Plan, prepared: Prepared) -> Man
         counters_reason=planned.choice.reason,
         host=provenance.host_facts(),
         command=tuple(sys.argv),
+        readings={spec.name: spec.readings for spec in specs},
     )
 
 

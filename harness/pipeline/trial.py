@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from harness.guest import console, protocol
 from harness.image import build as image
 from harness.itlb import build as itlb
 from harness.kernel import Kernel
+from harness.metrics.undeclared import undeclared_notes
 from harness.model import (
     SCHEMA_VERSION,
     Counters,
@@ -79,8 +80,9 @@ def trial_document(spec: TrialSpec, workload: WorkloadSpec, perf_events: tuple[s
     """``trial.json``: all that the agent is told."""
     document = {
         "spec": msgspec.to_builtins(spec),
-        # asdict, since msgspec leaves out what a definition left at its default.
-        "workload": asdict(workload),
+        # asdict, since msgspec leaves out what a definition left at its default. What readings
+        # are called is the host's business: it must not move anything in the guest.
+        "workload": asdict(replace(workload, readings=())),
         "perf_events": list(perf_events),
         # Kernel functions to look up for the model; without it nobody would count them.
         "calls": list(calls.SYMBOLS) if counts_by_model(spec) else [],
@@ -142,7 +144,7 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
         windows=outcome.windows,
         sites=outcome.sites,
         failure=outcome.failure,
-        notes=outcome.notes,
+        notes=(*outcome.notes, *undeclared_notes(outcome.readings, workload.readings)),
         verdicts=outcome.verdicts,
         started=started,
         wall_seconds=round(time.monotonic() - began, 3),

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How a trial's guest failed, from what it left: console, channel, QEMU's end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.config import load
 from harness.guest import protocol
 from harness.guest.agent import frames
-from harness.pipeline.trial import guest_output
+from harness.pipeline.trial import guest_output, trial_document
 from harness.tests.golden import DATA
+from harness.tests.unit.synthetic_runs import spec
 from harness.vm.session import VmResult
 
 HEALTHY = (DATA / "trial" / "console.log").read_text(errors="replace")
@@ -116,3 +119,11 @@ def test_what_init_could_not_mount_is_no_failure_by_itself(tmp_path: Path) -> No
     text = HEALTHY + "init: no debugfs\ninit: no devpts\n"
     output = guest_output(ended(), text, channel(tmp_path, b'{"status": "ok"}'))
     assert isinstance(output, protocol.GuestOutput)
+
+
+def test_what_readings_are_called_is_not_in_the_guest() -> None:
+    """Another title must not move anything in the guest's memory."""
+    workload, _ = load.workload("churn")
+    assert workload.readings
+    plain = replace(workload, readings=())
+    assert trial_document(spec(), workload, ()) == trial_document(spec(), plain, ())
