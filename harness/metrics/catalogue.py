@@ -6,6 +6,7 @@ A reading that nobody declares is compared as well, as a level, under its own na
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from harness.metrics import shipped
@@ -77,7 +78,8 @@ class Catalogue:
     """The program's metrics and the readings that one workload declares."""
 
     def __init__(self, declared: Iterable[ReadingSpec] = ()) -> None:
-        self.declared = tuple(one for one in declared if one.name not in BY_NAME)
+        # Copied: msgspec leaves out of JSON what a decoded definition left at its default.
+        self.declared = tuple(replace(one) for one in declared if one.name not in BY_NAME)
         last = {metric.name for metric in WORK}
         first = (metric for metric in METRICS if metric.name not in last)
         # A workload's own work comes before that which every workload does.

@@ -4,7 +4,7 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -261,6 +261,11 @@ def test_a_run_without_declarations_has_the_shipped_ones() -> None:
     assert of_workload("trig-kprobe", [older]).find("bench.hits", "").mean_over == "instance"
     newer = replace(older, readings={"trig-kprobe": ()})
     assert of_workload("trig-kprobe", [newer, older]).find("bench.hits", "").title == "bench.hits"
+
+
+def test_declared_entries_are_whole_in_json() -> None:
+    (one, *_) = of_workload("churn", []).declared
+    assert msgspec.to_builtins(one).keys() == {f.name for f in fields(ReadingSpec)}
 
 
 def test_a_declaration_cannot_replace_the_programs_own() -> None:
