@@ -11,13 +11,22 @@ from enum import StrEnum
 from statistics import mean
 
 from harness.analysis import derive, programs
-from harness.analysis.catalogue import OPERATIONS, ORDER, PROBE, SECONDS, metric
 from harness.analysis.comparability import Settings, check
-from harness.analysis.metric import Kind, Metric
 from harness.analysis.stats import Ratio, Summary, ratio, summarise
 from harness.analysis.verdicts import Verdicts, gather
 from harness.errors import UserError
-from harness.model import Manifest, Mode, Reading, Source, Status, TrialRecord, TrialStatus
+from harness.metrics.catalogue import OPERATIONS, PROBE, SECONDS, Catalogue, of_workload
+from harness.model import (
+    Kind,
+    Manifest,
+    Mode,
+    Reading,
+    ReadingSpec,
+    Source,
+    Status,
+    TrialRecord,
+    TrialStatus,
+)
 from harness.store.load import LoadedRun
 
 WHOLE_RUN = "0"
@@ -59,7 +68,7 @@ class Cell:
 class Row:
     """One reading, as a total, per second or per operation, over all builds."""
 
-    metric: Metric
+    metric: ReadingSpec
     source: Source
     labels: tuple[tuple[str, str], ...]  # without the window, which is the row's own field
     window: str  # label of the window; "" for readings of no window
@@ -141,10 +150,14 @@ def compare(
     builds = tuple(sorted(builds, key=lambda b: b != chosen))
     tables: dict[Settings, list[_Trial]] = defaultdict(list)
     problems = [problem for run in runs for problem in run.problems]
+    known = {
+        workload: of_workload(workload, manifests)
+        for workload in dict.fromkeys(t.workload for m in manifests for t in m.trials)
+    }
     for run in runs:
         for record in run.records:
             build = names[run.manifest.run, record.spec.variant]
-            made = derive.groups(record.readings)
+            made = derive.groups(record.readings, known[record.spec.workload].declared)
             tables[Settings.of(record.spec)].append(
                 _Trial(
                     build=build,
@@ -157,7 +170,7 @@ def compare(
     for settings, trials in tables.items():
         kept, odd = _replicates(settings, trials)
         problems += odd
-        blocks.append(_block(settings, kept, builds, chosen))
+        blocks.append(_block(settings, kept, builds, chosen, known[settings.workload]))
     return Comparison(
         runs=tuple(m.run for m in manifests),
         manifests=manifests,
@@ -246,7 +259,11 @@ def first_difference(left: TrialRecord, right: TrialRecord) -> str:
 
 
 def _block(
-    settings: Settings, trials: Sequence[_Trial], builds: Sequence[str], baseline: str
+    settings: Settings,
+    trials: Sequence[_Trial],
+    builds: Sequence[str],
+    baseline: str,
+    known: Catalogue,
 ) -> Block:
     good = [t for t in trials if t.record.status is TrialStatus.OK]
     present = tuple(b for b in builds if any(t.build == b for t in trials))
@@ -265,7 +282,7 @@ def _block(
         baseline=baseline if baseline in present else "",
         seeds=seeds,
         windows=windows,
-        rows=tuple(_rows(trials, present, baseline, windows)),
+        rows=tuple(_rows(trials, present, baseline, windows, known)),
         failures=tuple(
             TrialFailure(
                 build=t.build,
@@ -288,7 +305,11 @@ RowKey = tuple[str, Source, tuple[tuple[str, str], ...], str]
 
 
 def _rows(
-    trials: Sequence[_Trial], builds: Sequence[str], baseline: str, windows: Sequence[str]
+    trials: Sequence[_Trial],
+    builds: Sequence[str],
+    baseline: str,
+    windows: Sequence[str],
+    known: Catalogue,
 ) -> Iterable[Row]:
     by_key: dict[RowKey, dict[int, Reading]] = defaultdict(dict)
     for at, trial in enumerate(trials):
@@ -305,7 +326,7 @@ def _rows(
         name, source, labels, window = key
         unit = next(iter(found.values())).unit
         return Row(
-            metric=metric(name, unit.partition("/")[0]),
+            metric=known.find(name, unit.partition("/")[0]),
             source=source,
             labels=labels,
             window=window,
@@ -314,12 +335,12 @@ def _rows(
             cells=_cells(trials, found, builds, baseline),
         )
 
-    for key in sorted(by_key, key=lambda k: (ORDER.get(k[0], len(ORDER)), k)):
+    for key in sorted(by_key, key=lambda k: (known.place(k[0]), k)):
         found = by_key[key]
         name, source, _, window = key
         yield make(key, Per.TOTAL, found)
         unit = next(iter(found.values())).unit
-        if not window or metric(name, unit).kind is not Kind.COUNT:
+        if not window or known.find(name, unit).kind is not Kind.COUNT:
             continue
         for per, what in ((Per.SECOND, SECONDS), (Per.OPERATION, OPERATIONS)):
             if name == what:

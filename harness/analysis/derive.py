@@ -8,26 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.analysis.catalogue import (
-    INSTANCE_MEANS,
-    MEASURED,
-    OPERATIONS,
-    ORIGIN_GROUPS,
-    SECONDS,
-)
-from harness.model import Reading, Source, Status, unknown
-
-LOADS = "load.count"
-PER_THOUSAND_LOADS = (
-    "tlb.remote_flush",
-    "tlb.shootdown_ipi",
-    "direct_map.splits_2m",
-    "direct_map.splits_1g",
-)
-
-PROBED = "load.probe"
-PER_PROBE = {"load.instructions": "probe-load", "unload.instructions": "probe-unload"}
-"""Rows made of the kernel instructions in a window, by the number of programs in it."""
+from harness.metrics.catalogue import MEASURED, OPERATIONS, ORIGIN_GROUPS, SECONDS
+from harness.model import Reading, ReadingSpec, Source, Status, unknown
 
 PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
 """Which source's seconds and operations divide a reading whose own source has none."""
@@ -53,60 +35,48 @@ def merged(parts: Sequence[Reading], labels: Mapping[str, str], *, mean: bool = 
     )
 
 
-def groups(readings: Iterable[Reading]) -> tuple[Reading, ...]:
-    """Sums over origin groups (``ORIGIN_GROUPS``), means over instances (``INSTANCE_MEANS``).
+def groups(
+    readings: Iterable[Reading], declared: Iterable[ReadingSpec] = ()
+) -> tuple[Reading, ...]:
+    """Sums over origin groups (``ORIGIN_GROUPS``); means over a label and quotients as
+    ``declared`` by the workload.
 
     One that the trial reports by itself is not made again.
     """
-    readings = tuple(readings)
+    readings, declared = tuple(readings), tuple(declared)
     reported = {reading.key for reading in readings}
     found: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
     found = defaultdict(list)
     group_of = {origin: name for name, parts in ORIGIN_GROUPS.items() for origin in parts}
+    mean_over = {one.name: one.mean_over for one in declared if one.mean_over}
     for reading in readings:
         labels = dict(reading.labels)
         if labels.get("origin") in group_of:
             labels["origin"] = group_of[labels["origin"]]
-        elif "instance" in labels and reading.name in INSTANCE_MEANS:
-            del labels["instance"]
+        elif mean_over.get(reading.name) in labels:
+            del labels[mean_over[reading.name]]
         else:
             continue
         found[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
-    made = (
-        merged(parts, dict(key[2]), mean=key[0] in INSTANCE_MEANS) for key, parts in found.items()
-    )
-    every = (*made, *per_thousand_loads(readings), *per_probe(readings))
+    made = (merged(parts, dict(key[2]), mean=key[0] in mean_over) for key, parts in found.items())
+    every = (*made, *(one for spec in declared for one in quotients(readings, spec)))
     return tuple(reading for reading in every if reading.key not in reported)
 
 
-def per_thousand_loads(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """``PER_THOUSAND_LOADS`` in the window, where a workload says how many programs it loaded."""
-    loads = next((r for r in readings if r.name == LOADS), None)
-    if loads is None:
+def quotients(readings: Sequence[Reading], spec: ReadingSpec) -> tuple[Reading, ...]:
+    """Readings as the quotient of ``spec``, where the trial has what it is divided by."""
+    quotient = spec.quotient
+    by = next((r for r in readings if quotient is not None and r.name == quotient.per), None)
+    if quotient is None or by is None:
         return ()
-    found = []
+    out = []
     for reading in readings:
-        if reading.name in PER_THOUSAND_LOADS and reading.labels.get("phase") == "window":
-            one = divided(reading, loads, "load")
-            value = None if one.value is None else one.value * 1000
-            name = f"{reading.name}.per_1k_loads"
-            labels = {k: v for k, v in reading.labels.items() if k != "phase"}
-            found.append(replace(one, name=name, value=value, unit=reading.unit, labels=labels))
-    return tuple(found)
-
-
-def per_probe(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """``PER_PROBE``, where a workload says how many programs it loaded one after the other."""
-    programs = next((r for r in readings if r.name == PROBED), None)
-    if programs is None:
-        return ()
-    found = []
-    for name, window in PER_PROBE.items():
-        for reading in readings:
-            if reading.name == "insn.kernel" and reading.labels.get("window") == window:
-                one = divided(reading, programs, "program")
-                found.append(replace(one, name=name, unit=reading.unit, labels={}))
-    return tuple(found)
+        if reading.name == quotient.of and reading.labels.items() >= quotient.labels.items():
+            one = divided(reading, by, quotient.per)
+            value = None if one.value is None else one.value * quotient.times
+            labels = {k: v for k, v in reading.labels.items() if k not in quotient.labels}
+            out.append(replace(one, name=spec.name, value=value, unit=spec.unit, labels=labels))
+    return tuple(out)
 
 
 def window_of(reading: Reading, windows: Sequence[str]) -> str | None:

@@ -4,14 +4,15 @@
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from harness.errors import UserError
-from harness.model import SuiteSpec, VariantSpec, WorkloadSpec
+from harness.metrics.catalogue import BY_NAME
+from harness.model import Quotient, ReadingSpec, SuiteSpec, VariantSpec, WorkloadSpec
 from harness.paths import CONFIGS, WORKLOADS
 
 Spec = TypeVar("Spec", VariantSpec, SuiteSpec, WorkloadSpec)
@@ -33,14 +34,50 @@ def parse(text: str, cls: type[Spec], where: str) -> Spec:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not TOML: {error}", "correct the line it names") from error
+    _check_keys(raw, cls, where)
+    if cls is WorkloadSpec and isinstance(raw.get("readings"), list):
+        _check_reading_keys(raw["readings"], where)
+    try:
+        spec = msgspec.convert(raw, cls)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {error}", "correct the value") from error
+    if isinstance(spec, WorkloadSpec):
+        _check_readings(spec.readings, where)
+    return spec
+
+
+def _check_keys(raw: Mapping[str, Any], cls: type[Any], where: str, at: str = "") -> None:
+    """Refuse a key that ``cls`` has not; ``at`` is the dotted path of ``raw`` with its dot."""
     fields = {f.name for f in dataclasses.fields(cls)}
     for key in raw:
         if key not in fields:
-            raise UserError(f"{where}: unknown key {key!r}", _closest(key, fields))
-    try:
-        return msgspec.convert(raw, cls)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {error}", "correct the value") from error
+            raise UserError(f"{where}: unknown key {at + key!r}", _closest(key, fields))
+
+
+def _check_reading_keys(raw: list[Any], where: str) -> None:
+    for number, reading in enumerate(raw):
+        if isinstance(reading, dict):
+            at = f"readings[{number}]."
+            _check_keys(reading, ReadingSpec, where, at)
+            if isinstance(reading.get("quotient"), dict):
+                _check_keys(reading["quotient"], Quotient, where, f"{at}quotient.")
+
+
+def _check_readings(readings: Iterable[ReadingSpec], where: str) -> None:
+    """Refuse a name that is declared twice, and one of the program's own."""
+    names: set[str] = set()
+    for number, reading in enumerate(readings):
+        if reading.name in BY_NAME:
+            raise UserError(
+                f"{where}: readings[{number}].name: {reading.name!r} is a reading of the program's",
+                "choose another name",
+            )
+        if reading.name in names:
+            raise UserError(
+                f"{where}: readings[{number}].name: {reading.name!r} is declared before",
+                "declare it once",
+            )
+        names.add(reading.name)
 
 
 def _load(path: Path, cls: type[Spec]) -> Spec:

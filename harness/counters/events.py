@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from harness.metrics.catalogue import BY_NAME
+
 INTEL, AMD = "GenuineIntel", "AuthenticAMD"
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -26,8 +28,12 @@ class Event:
     name: str  # "" where the CPU has no such event
     reading: str
     vendor_name: str = ""  # what the vendor's list calls it
-    unit: str = "event"
     missing: str = ""  # why ``name`` is ""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the reading."""
+        return BY_NAME[self.reading].unit
 
 
 @dataclass(frozen=True, kw_only=True)

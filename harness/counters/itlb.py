@@ -11,6 +11,9 @@ from harness.counters.attribution import ORIGINS, Finder, Misses, PageSize, attr
 from harness.counters.facts.calls import MAX_WATCH
 from harness.counters.facts.snapshots import Address, Count, Snapshot, check_snapshot
 from harness.errors import DataError, TrialError
+from harness.metrics.catalogue import read_by
+from harness.metrics.metric import Metric
+from harness.metrics.readers import Flushes, MissesByOrigin, Operations, WindowSum
 from harness.model import Reading, Site, Source, Status, unknown
 
 SCHEMA = 2
@@ -157,32 +160,24 @@ def _check(window: Window, vcpus: int) -> None:
         raise TrialError(f"{where}: sites add up to {sites}, not to {window.totals}")
 
 
-ORIGIN_NAMES = (
-    "itlb.stlb_hit",
-    "itlb.walk_completed_4k",
-    "itlb.walk_completed_2m_4m",
-    "itlb.walk_completed_1g",
-    "itlb.walks",
-)
-
-
 def readings(
     window: Window, label: str, finder: Finder | None, why_not: str
 ) -> tuple[list[Reading], tuple[Site, ...]]:
     """Readings of one window and its top named texts.
 
     Without ``finder`` the origins are not_supported, for the reason ``why_not``.
-    Raises DataError when the origins do not add up to the totals.
+    Raises DataError when the origins do not add up to the totals, and for flushes of a kind
+    that has no metric.
     """
     at = {"window": label}
     out = [*_whole(window, at), *_of_origin(window.totals, at, "all")]
     if finder is None:
         for origin in ORIGINS:
             labels = {**at, "origin": origin}
-            for name in ORIGIN_NAMES:
-                out.append(
-                    unknown(name, "event", Source.MODEL, Status.NOT_SUPPORTED, why_not, labels)
-                )
+            out += [
+                unknown(m.name, m.unit, reader.source, Status.NOT_SUPPORTED, why_not, labels)
+                for m, reader in read_by(MissesByOrigin)
+            ]
         return out, ()
     found = attribute(window.sites, finder, window.totals)
     for origin, misses in found.by_origin.items():
@@ -206,40 +201,39 @@ def operations(window: Window, address: int, label: str) -> Reading:
     if len(watches) != 1:
         raise DataError(f"the iTLB model counts {address:#x} {len(watches)} times, not once")
     at = {"window": label}
+    ((metric, reader),) = read_by(Operations)
     if not watches[0].exact:
         why = "watched, but not armed: code that had run before is not counted"
-        return unknown("ops", "operation", Source.MODEL, Status.NOT_COUNTED, why, at)
-    return _reading("ops", watches[0].count, "operation", at)
+        return unknown(metric.name, metric.unit, reader.source, Status.NOT_COUNTED, why, at)
+    return _reading(metric, watches[0].count, at)
 
 
-def _reading(name: str, value: int, unit: str, labels: Mapping[str, str]) -> Reading:
-    return Reading(name=name, value=value, unit=unit, source=Source.MODEL, labels=labels)
+def _reading(metric: Metric, value: int, labels: Mapping[str, str]) -> Reading:
+    return Reading(
+        name=metric.name, value=value, unit=metric.unit, source=Source.MODEL, labels=labels
+    )
 
 
 def _whole(window: Window, at: Mapping[str, str]) -> list[Reading]:
-    """What has no origin: lookups, instructions, flushes."""
-    sums = {
-        "itlb.lookups": (sum(v.lookups for v in window.vcpus), "event"),
-        "itlb.l1_hit": (sum(v.l1_hits for v in window.vcpus), "event"),
-        "itlb.not_mapped": (sum(v.walks_not_mapped for v in window.vcpus), "event"),
-        "insn.kernel": (sum(v.insns_kernel for v in window.vcpus), "instruction"),
-        "insn.user": (sum(v.insns_user for v in window.vcpus), "instruction"),
-    }
+    """What has no origin: lookups, instructions, flushes.
+
+    Raises DataError for flushes of a kind that has no metric.
+    """
+    out = [
+        _reading(metric, sum(getattr(vcpu, reader.count) for vcpu in window.vcpus), at)
+        for metric, reader in read_by(WindowSum)
+    ]
+    kinds = {reader.kind: metric for metric, reader in read_by(Flushes)}
     for kind in window.vcpus[0].flushes:
-        sums[f"itlb.flush.{kind}"] = (sum(v.flushes[kind] for v in window.vcpus), "event")
-    return [_reading(name, value, unit, at) for name, (value, unit) in sums.items()]
+        if kind not in kinds:
+            raise DataError(f"the iTLB model counts flushes of an unknown kind: {kind!r}")
+        out.append(_reading(kinds[kind], sum(vcpu.flushes[kind] for vcpu in window.vcpus), at))
+    return out
 
 
 def _of_origin(misses: Misses, at: Mapping[str, str], origin: str) -> list[Reading]:
-    values = (
-        misses.stlb_hits,
-        misses.walks_4k,
-        misses.walks_2m,
-        misses.walks_1g,
-        misses.walks,
-    )
     labels = {**at, "origin": origin}
     return [
-        _reading(name, value, "event", labels)
-        for name, value in zip(ORIGIN_NAMES, values, strict=True)
+        _reading(metric, getattr(misses, reader.count), labels)
+        for metric, reader in read_by(MissesByOrigin)
     ]

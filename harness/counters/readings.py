@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.counters import itlb, perf
 from harness.counters.attribution import ORIGINS, Finder
 from harness.counters.events import EVENTS, Event
-from harness.counters.facts import calls, cycles, guest_tables, holdings, layout, readings
+from harness.counters.facts import calls, guest_tables, holdings, layout, sampled
 from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
@@ -83,14 +83,14 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         watched = [int(address, 16) for address in report.watched]
         out += calls.of_trial(files, sent.calls, sent.calls_unknown, watched, report.taken)
     if sent.cycles:
-        out += cycles.of_cycles(files, [one.cycle for one in sent.cycles])
+        out += sampled.of_cycles(files, [one.cycle for one in sent.cycles])
         out += _model_by_cycle(report, sent.cycles, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
         for window in sent.windows:
             out += perf.readings(output, errors, sent.perf_status, window.label, raw.perf_events)
     out += [_of_workload(one) for one in sent.readings]
-    out += readings.of_kernel(files)
+    out += sampled.of_edges(files)
     for edge, where in layouts.items():
         out += layout.of_text(where, edge)
         out += holdings.of_edge(files, where, edge)

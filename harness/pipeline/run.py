@@ -299,6 +299,7 @@ def make_manifest(
             planned.workloads,
             request.trace,
         ),
+        readings={spec.name: spec.readings for spec in specs},
     )
 
 

@@ -19,6 +19,7 @@ from harness.errors import DataError, TrialError
 from harness.guest import console
 from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
+from harness.metrics.undeclared import undeclared_notes
 from harness.model import (
     SCHEMA_VERSION,
     Failure,
@@ -68,7 +69,12 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
         with folder_errors(context.raw):
             trial_files.keep(ended, context.raw)
     record = record_of(spec, ended)
-    return replace(record, started=started, wall_seconds=round(time.monotonic() - began, 3))
+    return replace(
+        record,
+        notes=(*record.notes, *undeclared_notes(record.readings, workload.readings)),
+        started=started,
+        wall_seconds=round(time.monotonic() - began, 3),
+    )
 
 
 def _ended(spec: TrialSpec, context: TrialContext, work: Path) -> Ended:

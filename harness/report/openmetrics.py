@@ -19,7 +19,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from harness.analysis.catalogue import metric
+from harness.metrics.catalogue import Catalogue, of_workload
 from harness.model import Manifest, Reading, Status, TrialRecord, TrialStatus
 from harness.store.load import LoadedRun
 
@@ -77,6 +77,10 @@ class _Run(Collector):
         unknown = _gauge(
             f"{PREFIX}_reading_unknown", "1 for each reading that has no value, with why.", ""
         )
+        known = {
+            workload: of_workload(workload, [manifest])
+            for workload in {record.spec.workload for record in self._run.records}
+        }
         for record in self._run.records:
             labels = trial_labels(manifest, record)
             at = _timestamp(record.started)
@@ -85,7 +89,7 @@ class _Run(Collector):
             for status, count in Counter(r.status.value for r in record.readings).items():
                 _add(counts, {**labels, "status": status}, count, at)
             for reading in record.readings:
-                _sample(families, unknown, labels, reading, at)
+                _sample(families, unknown, labels, reading, at, known[record.spec.workload])
         yield from (family for family in (ok, wall, counts, unknown) if family.samples)
         yield from families.values()
 
@@ -96,6 +100,7 @@ def _sample(
     trial: dict[str, str],
     reading: Reading,
     at: float | None,
+    catalogue: Catalogue,
 ) -> None:
     suffix, factor = unit_suffix(reading.unit)
     name = metric_name(reading.name)
@@ -112,7 +117,7 @@ def _sample(
         labels["status"] = reading.status.value
     family = families.get((name, suffix))
     if family is None:
-        known = metric(reading.name, reading.unit)
+        known = catalogue.find(reading.name, reading.unit)
         text = known.meaning or known.title
         family = _gauge(name, f"{text[:1].upper()}{text[1:]}.", suffix)
         families[name, suffix] = family

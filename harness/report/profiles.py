@@ -4,8 +4,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.catalogue import MEASURED, ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
+from harness.metrics.catalogue import MEASURED, ORIGIN_TITLES
 from harness.report import text
 
 ROWS: tuple[tuple[str, str], ...] = (

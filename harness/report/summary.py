@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from harness.analysis.catalogue import ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
 from harness.analysis.stats import Verdict
+from harness.metrics.catalogue import ORIGIN_TITLES
 from harness.model import Source
 from harness.report import text
 

@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
-from harness.analysis.catalogue import COUNTED_CALLS, INSTANCE_MEANS, ORIGIN_TITLES
 from harness.analysis.compare import Block, Cell, Per, Row
-from harness.analysis.metric import Kind, Section
 from harness.analysis.stats import Verdict
-from harness.model import Source, Status
+from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
+from harness.model import Kind, Section, Source, Status
 from harness.report import series, text
 
 MAX_OTHER = 16
@@ -165,7 +164,7 @@ def _unknown_everywhere(row: Row) -> str:
 
 
 def _is_counted_calls(row: Row) -> bool:
-    return row.source is Source.MODEL and row.metric.name in COUNTED_CALLS
+    return row.source is Source.MODEL and by_counted_calls(row.metric)
 
 
 def _asked(row: Row) -> tuple[object, ...]:
@@ -215,7 +214,7 @@ def _wanted(row: Row, block: Block, full: bool, edges: Collection[str]) -> bool:
         return False  # the model's window over the whole run
     if not full and (row.metric.detail or labels.get("phase") == "trial"):
         return False
-    if "instance" in labels and row.metric.name in INSTANCE_MEANS:
+    if row.metric.mean_over in labels:
         return False
     origin = labels.get("origin")
     if origin is not None and origin not in ORIGIN_TITLES:

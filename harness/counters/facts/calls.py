@@ -17,12 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.counters.facts.files import EDGES, Files, Missing, Value
-from harness.counters.facts.readings import PHASES, difference
+from harness.counters.facts.files import EDGES, Files, Missing, Value, reading
+from harness.counters.facts.sampled import PHASES, difference
 from harness.counters.facts.snapshots import Snapshot, last_number
 from harness.errors import TrialError
 from harness.guest.agent import wire
-from harness.model import Reading, Source, Status, unknown
+from harness.metrics.catalogue import read_by
+from harness.metrics.readers import CountedCalls, EachFunction
+from harness.model import Reading
 
 MAX_WATCH = 128
 """Addresses that the model can count at once."""
@@ -166,22 +168,6 @@ SYMBOLS: tuple[str, ...] = tuple(dict.fromkeys(s for f in FUNCTIONS for s in f.s
 """Every name, for the guest to look up."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sum:
-    """A reading that functions stand for, and where it counts them, a row of interrupts."""
-
-    name: str
-    functions: tuple[str, ...]
-    interrupts: str = ""  # row of /proc/interrupts
-
-
-SUMS = (
-    Sum(name="tlb.remote_flush", functions=("native_flush_tlb_multi", "flush_tlb_all")),
-    Sum(name="tlb.remote_flush_received", functions=("do_flush_tlb_all",), interrupts="TLB"),
-    Sum(name="direct_map.splits", functions=("__split_large_page",)),
-)
-
-
 def of_trial(
     files: Files,
     asked: wire.Calls | None,
@@ -189,7 +175,7 @@ def of_trial(
     watched: Sequence[int],
     taken: Mapping[int, Snapshot],
 ) -> list[Reading]:
-    """``kernel.calls`` by function and phase, and ``SUMS``.
+    """Counted calls by function and phase, and what they stand for.
 
     ``reasons``: why the guest found no address, by symbol. ``watched`` are the addresses that
     each snapshot in ``taken`` has counts of. Nothing where the guest was not asked (``asked``)
@@ -200,18 +186,19 @@ def of_trial(
         return []
     at = {f.name: _counts(f, asked.addresses, reasons, watched, taken) for f in FUNCTIONS}
     out = [
-        _reading("kernel.calls", value, "call", {"function": name, "phase": phase})
+        reading(metric, value, {"function": name, "phase": phase}, reader.source)
+        for metric, reader in read_by(EachFunction)
         for name, counts in at.items()
         for phase, value in _by_phase(name, counts).items()
     ]
-    for total in SUMS:
-        parts = [_by_phase(name, at[name]) for name in total.functions]
-        if total.interrupts:
-            row = {e: files.number(e, "proc/interrupts", total.interrupts) for e in EDGES}
-            parts.append(_by_phase(total.interrupts, row))
+    for metric, counted in read_by(CountedCalls):
+        parts = [_by_phase(name, at[name]) for name in counted.functions]
+        if counted.interrupts:
+            row = {e: files.number(e, "proc/interrupts", counted.interrupts) for e in EDGES}
+            parts.append(_by_phase(counted.interrupts, row))
         for phase in PHASES:
             value = _added([part[phase] for part in parts])
-            out.append(_reading(total.name, value, "event", {"phase": phase}))
+            out.append(reading(metric, value, {"phase": phase}, counted.source))
     return out
 
 
@@ -256,9 +243,3 @@ def _added(parts: Sequence[Value]) -> Value:
             return part
         total += part
     return total
-
-
-def _reading(name: str, value: Value, unit: str, labels: Mapping[str, str]) -> Reading:
-    if isinstance(value, Missing):
-        return unknown(name, unit, Source.MODEL, Status.NOT_SUPPORTED, value.reason, labels)
-    return Reading(name=name, value=value, unit=unit, source=Source.MODEL, labels=labels)

@@ -7,6 +7,9 @@ from typing import TypeVar
 
 from harness.counters.facts import memory, proc_files, trace
 from harness.errors import DataError
+from harness.metrics.catalogue import read_by
+from harness.metrics.metric import Metric
+from harness.metrics.readers import Computed, Part
 from harness.model import Reading, Source, Status, unknown
 
 T = TypeVar("T")
@@ -20,10 +23,20 @@ PARSERS: Mapping[str, Callable[[str], Mapping[str, int]]] = {
     "proc/interrupts": proc_files.interrupts,
     "proc/vmallocinfo": memory.vmalloc,
     "proc/slabinfo": memory.slab,
+    "proc/buddyinfo": memory.buddy,
     "execmem/stats": proc_files.pairs,
     "tracing/tlb_flush": trace.tlb_flush,
 }
 """Files that are tables of numbers, by name."""
+
+ROWS: Mapping[str, tuple[str, ...]] = {
+    "proc/vmallocinfo": memory.OWNER_NAMES,
+    "proc/slabinfo": memory.SLAB_GROUPS,
+    "tracing/tlb_flush": trace.REASONS,
+}
+"""Rows of those of which every row is a reading."""
+NEWER_ROWS = frozenset({trace.NEWER_REASON})
+"""Rows of newer kernels: no reading where no sample has them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class Missing:
     """A value that is not there, and why."""
 
     reason: str
+    status: Status = Status.NOT_SUPPORTED
 
 
 Value = int | Missing
@@ -85,8 +99,27 @@ class Files:
         return table[key]
 
 
-def reading(name: str, value: Value, unit: str, labels: Mapping[str, str]) -> Reading:
-    """A fact of the kernel; not_supported, with the reason, when it is missing."""
+def reading(
+    metric: Metric,
+    value: float | Missing,
+    labels: Mapping[str, str],
+    source: Source = Source.KERNEL,
+) -> Reading:
+    """``value`` as a reading of ``metric``; without a value, and with the reason, if missing."""
     if isinstance(value, Missing):
-        return unknown(name, unit, Source.KERNEL, Status.NOT_SUPPORTED, value.reason, labels)
-    return Reading(name=name, value=value, unit=unit, source=Source.KERNEL, labels=labels)
+        return unknown(metric.name, metric.unit, source, value.status, value.reason, labels)
+    return Reading(name=metric.name, value=value, unit=metric.unit, source=source, labels=labels)
+
+
+def computed(
+    part: Part, values: Mapping[str, float | Missing], labels: Mapping[str, str]
+) -> list[Reading]:
+    """``values`` of ``part`` by their keys as readings; each key must be of a metric."""
+    metrics = {
+        reader.key: (metric, reader.source)
+        for metric, reader in read_by(Computed)
+        if reader.part is part
+    }
+    return [
+        reading(metrics[key][0], value, labels, metrics[key][1]) for key, value in values.items()
+    ]

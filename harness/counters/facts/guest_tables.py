@@ -12,14 +12,14 @@ from harness.counters.facts.agreement import (
     first_difference,
     without,
 )
-from harness.counters.facts.files import Files, Missing
+from harness.counters.facts.files import Files, Missing, Value, computed
 from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
 from harness.counters.facts.snapshots import DIRECT_MAP, Snapshot
 from harness.errors import TrialError
-from harness.model import Reading, Source, Status, unknown
+from harness.metrics.readers import Part
+from harness.model import Reading, Status
 
 DUMP = "kernel_page_tables"
-COMPARED = "page_tables.compared"
 REAL_MODE = 1 << 20
 """Code that starts other CPUs is in the first megabyte and executable in the direct map."""
 
@@ -57,11 +57,12 @@ def at_edge(files: Files, edge: str, taken: Mapping[int, Snapshot]) -> EdgeTable
     if has_dump:
         last = _taken(taken, snapshots.second_number(edge), edge)
     compared, notes = _compare(dump, has_dump, edge, (first, last))
+    values = {"compared": compared, **_direct_map(last)}
     known = last.tables if last.snapshot.complete else dump.tables
     return EdgeTables(
         tables=known,
         reason="" if known else f"the model's page tables are cut: {last.snapshot.reason}",
-        readings=(compared, *_direct_map(last, edge)),
+        readings=tuple(computed(Part.PAGE_TABLES, values, {"at": edge})),
         notes=notes,
     )
 
@@ -82,18 +83,18 @@ def _taken(taken: Mapping[int, Snapshot], number: int, edge: str) -> _Read:
 
 def _compare(
     dump: EdgeTables, has_dump: bool, edge: str, around: tuple[_Read, _Read]
-) -> tuple[Reading, tuple[str, ...]]:
+) -> tuple[Value, tuple[str, ...]]:
     """How many page-table entries both ways to read them agree on, and what could not be
     compared. What the guest changed between the two snapshots may be either in the dump.
 
     Raises TrialError where they do not agree.
     """
 
-    def none(status: Status, why: str) -> tuple[Reading, tuple[str, ...]]:
-        reading = unknown(COMPARED, "page", Source.MODEL, status, why, {"at": edge})
+    def none(status: Status, why: str) -> tuple[Value, tuple[str, ...]]:
+        missing = Missing(why, status)
         if not has_dump:
-            return reading, ()
-        return reading, (f"page tables at {edge} were not compared with the kernel's: {why}",)
+            return missing, ()
+        return missing, (f"page tables at {edge} were not compared with the kernel's: {why}",)
 
     own = dump.tables
     if own is None:
@@ -113,13 +114,7 @@ def _compare(
             f"page tables at {edge}: the kernel's dump has at {differs.address:#x} {differs.left}; "
             f"the model has {differs.right}"
         )
-    agreed = Reading(
-        name=COMPARED,
-        value=sum(r.pages for r in same),
-        unit="page",
-        source=Source.MODEL,
-        labels={"at": edge},
-    )
+    agreed = sum(r.pages for r in same)
     if not changed:
         return agreed, ()
     size = sum(end - start for start, end in changed) >> 10
@@ -129,30 +124,28 @@ def _compare(
     )
 
 
-def _direct_map(read: _Read, edge: str) -> list[Reading]:
+def _direct_map(read: _Read) -> dict[str, Value]:
     """The direct map by page size and what of it is executable.
 
     Of source ``model``: no file of the kernel has it, and a trial without the model has no such
     reading. DirectMap* of meminfo are counters that the kernel keeps: in Linux 6.1 they count
     splits of the image's own mapping too.
     """
-    labels = {"at": edge}
-    names = [f"direct_map.{name}" for name in (*_LEVELS, "executable")]
     direct_map = read.snapshot.direct_map
     if direct_map is None or not read.snapshot.complete:
         why = read.snapshot.reason or "the model found no direct map"
-        return [unknown(n, "page", Source.MODEL, Status.NOT_SUPPORTED, why, labels) for n in names]
+        return dict.fromkeys((*_LEVELS, "executable"), Missing(why))
     mapped = [r for r in read.tables.ranges if r.section == DIRECT_MAP]
-    values = [sum(r.pages for r in mapped if r.level == level) for level in _LEVELS.values()]
     above = int(direct_map, 16) + REAL_MODE
-    values.append(
-        sum(
-            -(-(r.end - max(r.start, above)) // LEVEL_BYTES[r.level])
-            for r in mapped
-            if r.executable and r.end > above
-        )
+    executable = sum(
+        -(-(r.end - max(r.start, above)) // LEVEL_BYTES[r.level])
+        for r in mapped
+        if r.executable and r.end > above
     )
-    return [
-        Reading(name=name, value=value, unit="page", source=Source.MODEL, labels=labels)
-        for name, value in zip(names, values, strict=True)
-    ]
+    return {
+        **{
+            name: sum(r.pages for r in mapped if r.level == level)
+            for name, level in _LEVELS.items()
+        },
+        "executable": executable,
+    }

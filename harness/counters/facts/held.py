@@ -3,9 +3,9 @@
 
 from harness.counters.facts.files import Files, Missing, Value
 from harness.counters.facts.memory import BPF_TEXT_OWNERS, SHARED_OWNER, TEXT_OWNERS
-from harness.counters.facts.readings import EXECMEM
 
 VMALLOC = "proc/vmallocinfo"
+STATISTICS = "execmem/stats"
 
 
 def by_bpf(files: Files, edge: str) -> Value:
@@ -37,12 +37,16 @@ def by_all(files: Files, edge: str) -> Value:
     return rest if isinstance(rest, Missing) else own + rest
 
 
+BY_KEY = {"bpf": by_bpf, "all": by_all}
+"""By the key that metrics have for them."""
+
+
 def _has_statistics(files: Files, edge: str) -> bool:
-    return isinstance(files.raw(edge, EXECMEM), bytes)
+    return isinstance(files.raw(edge, STATISTICS), bytes)
 
 
 def _statistics(files: Files, edge: str) -> Value:
-    used, free = (files.number(edge, EXECMEM, f"bytes_{kind}") for kind in ("used", "free"))
+    used, free = (files.number(edge, STATISTICS, f"bytes_{kind}") for kind in ("used", "free"))
     if isinstance(used, Missing):
         return used
     return free if isinstance(free, Missing) else used + free

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.counters.facts import page_tables, text
-from harness.counters.facts.files import Files, Missing, Value, reading
+from harness.counters.facts.files import Files, Missing, Value, computed
 from harness.counters.facts.guest_tables import EdgeTables, from_dump
 from harness.counters.facts.snapshots import IMAGE, MODULES
 from harness.counters.facts.text_map import TextMap
+from harness.metrics.readers import Part
 from harness.model import Reading
 
 T = TypeVar("T")
@@ -62,20 +63,16 @@ def of_text(where: Layout, edge: str) -> list[Reading]:
         **_trampolines(where, why),
         **_regions(where, why),
     }
-    return [reading(name, value, unit, {"at": edge}) for name, (value, unit) in values.items()]
+    return computed(Part.TEXT, values, {"at": edge})
 
 
-Values = dict[str, tuple[Value, str]]
-"""Reading name -> value and unit."""
+Values = dict[str, Value]
+"""By the key that metrics have for it."""
 
 
 def _programs(where: Layout, why: Missing) -> Values:
     if where.programs is None:
-        return {
-            "bpf.text.programs": (why, "program"),
-            "bpf.text.jited_bytes": (why, "B"),
-            "bpf.text.in_kernel_image": (why, "program"),
-        }
+        return dict.fromkeys(("programs", "jited_bytes", "in_kernel_image"), why)
     progs = [p for p in where.programs if p.jited_len]
     inside: Value = why
     if where.text_map is not None:
@@ -84,45 +81,41 @@ def _programs(where: Layout, why: Missing) -> Values:
         else:
             inside = sum(where.text_map.in_last_page(p.spans[0][0]) for p in progs if p.spans)
     return {
-        "bpf.text.programs": (len(progs), "program"),
-        "bpf.text.jited_bytes": (sum(p.jited_len for p in progs), "B"),
-        "bpf.text.in_kernel_image": (inside, "program"),
+        "programs": len(progs),
+        "jited_bytes": sum(p.jited_len for p in progs),
+        "in_kernel_image": inside,
     }
 
 
 def _program_pages(where: Layout, why: Missing) -> Values:
-    names = [f"bpf.text.{suffix}" for suffix in PAGE_NAMES.values()]
+    names = {level: f"bpf_prog.{suffix}" for level, suffix in PAGE_NAMES.items()}
     if where.programs is None or where.tables is None:
-        return {
-            **dict.fromkeys(names, (why, "page")),
-            "bpf.text.mapped_bytes": (why, "B"),
-            "bpf.text.not_executable": (why, "program"),
-        }
+        return dict.fromkeys((*names.values(), "mapped_bytes", "not_executable"), why)
     spans = [p.spans for p in where.programs if p.jited_len]
     pages, _ = where.tables.pages([span for of_one in spans for span in of_one])
     mapped = sum(len(pages[level]) * page_tables.LEVEL_BYTES[level] for level in pages)
     # A program counts once, however many of its functions are not wholly executable.
     broken = sum(where.tables.pages(of_one)[1] > 0 for of_one in spans)
     return {
-        **{f"bpf.text.{PAGE_NAMES[level]}": (len(pages[level]), "page") for level in PAGE_NAMES},
-        "bpf.text.mapped_bytes": (mapped, "B"),
-        "bpf.text.not_executable": (broken, "program"),
+        **{name: len(pages[level]) for level, name in names.items()},
+        "mapped_bytes": mapped,
+        "not_executable": broken,
     }
 
 
 def _trampolines(where: Layout, why: Missing) -> Values:
     """Pages that hold the first byte of each: kallsyms tells no lengths."""
-    found: Values = {}
+    values: Values = {}
     for origin in ("bpf_trampoline", "bpf_dispatcher", "ftrace_trampoline"):
         for level in ("pte", "pmd"):
-            name = f"{origin.replace('_', '.', 1)}.{PAGE_NAMES[level]}"
+            name = f"{origin}.{PAGE_NAMES[level]}"
             if where.symbols is None or where.tables is None:
-                found[name] = (why, "page")
+                values[name] = why
                 continue
             starts = [s.address for s in where.symbols if text.origin_of(s) == origin]
             pages, _ = where.tables.pages([(a, a + 1) for a in starts])
-            found[name] = (len(pages[level]), "page")
-    return found
+            values[name] = len(pages[level])
+    return values
 
 
 def _regions(where: Layout, why: Missing) -> Values:
@@ -134,9 +127,9 @@ def _regions(where: Layout, why: Missing) -> Values:
         "module_area.rodata": (MODULE_SECTIONS, "rodata"),
         "module_area.data": (MODULE_SECTIONS, "data"),
     }
-    found: Values = {"wx.mappings": (why if tables is None else tables.write_execute(), "mapping")}
+    values: Values = {"write_execute": why if tables is None else tables.write_execute()}
     for name, (sections, kind) in wanted.items():
         for level in ("pte", "pmd"):
-            value: Value = why if tables is None else tables.count(sections, kind, level)
-            found[f"{name}.{PAGE_NAMES[level]}"] = (value, "page")
-    return found
+            value = why if tables is None else tables.count(sections, kind, level)
+            values[f"{name}.{PAGE_NAMES[level]}"] = value
+    return values

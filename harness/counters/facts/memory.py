@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""/proc/vmallocinfo and /proc/slabinfo: who holds how much of the kernel's memory."""
+"""/proc/vmallocinfo, slabinfo and buddyinfo: who holds how much of the kernel's memory, and
+how much of the free memory is in large pieces."""
 
 import re
 from collections.abc import Mapping
@@ -49,6 +50,8 @@ _SLAB = re.compile(
     r" : slabdata\s+\d+\s+(?P<slabs>\d+)\s+\d+"
 )
 SLAB_GROUPS = ("vmap_area", "kmalloc", "other")
+LARGE_ORDER = 9
+_ZONE = re.compile(r"^Node \d+, zone\s+\w+((?:\s+\d+)+)\s*$")
 
 
 def vmalloc_callers(text: str) -> dict[str, int]:
@@ -118,3 +121,21 @@ def slab(text: str) -> dict[str, int]:
         group = "kmalloc" if cache.startswith("kmalloc-") else cache
         found[group if group in found else "other"] += size
     return found
+
+
+def buddy(text: str) -> dict[str, int]:
+    """/proc/buddyinfo: free memory in whole 2 MB pages, ``large`` (blocks of order 9 and above).
+
+    Raises DataError with the line for anything else, and for other numbers of orders.
+    """
+    total = zones = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        zone = _ZONE.match(line)
+        blocks = [int(word) for word in zone[1].split()] if zone else []
+        if len(blocks) != LARGE_ORDER + 2:
+            raise DataError(f"line {number} is no zone with 11 orders: {line[:QUOTED]!r}")
+        total += sum(n << order for order, n in enumerate(blocks[LARGE_ORDER:]))
+        zones += 1
+    if not zones:
+        raise DataError("no zone in it")
+    return {"large": total}

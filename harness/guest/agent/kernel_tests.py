@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,8 +47,10 @@ def report(ctx: Context, found: Found) -> None:
     if not found.verdicts:
         raise WorkloadFailed("no test was run")
     ctx.verdicts(found.verdicts)
-    for name, word in (("passed", PASS), ("failed", FAIL), ("skipped", SKIP)):
-        ctx.emit(f"test.{name}", sum(v == word for v in found.verdicts.values()), "test")
+    count = Counter(found.verdicts.values())
+    ctx.emit("test.passed", count[PASS], "test")
+    ctx.emit("test.failed", count[FAIL], "test")
+    ctx.emit("test.skipped", count[SKIP], "test")
     text = "".join(f"== {name}\n{said.rstrip()}\n" for name, said in sorted(found.said.items()))
     if text:
         ctx.keep("failures.txt", text.encode(errors="replace"))

@@ -4,9 +4,12 @@
 import pytest
 
 from harness.analysis import derive
+from harness.metrics import shipped
 from harness.model import Reading, Source, Status, unknown
 
 MODEL = Source.MODEL
+CHURN = shipped.declarations()["churn"]
+BENCH = shipped.declarations()["trig-kprobe"]
 
 
 def walks(value: int | None, **labels: str) -> Reading:
@@ -44,10 +47,10 @@ def hits(value: float, name: str = "bench.hits", **labels: str) -> Reading:
 
 
 def test_instances_are_averaged() -> None:
-    (found,) = derive.groups([hits(3, instance="0"), hits(4, instance="1")])
+    (found,) = derive.groups([hits(3, instance="0"), hits(4, instance="1")], BENCH)
     assert (found.value, dict(found.labels)) == (3.5, {})
-    assert derive.groups([hits(3, instance="0"), hits(9)]) == ()  # reported by itself
-    assert derive.groups([hits(3, "latency", instance="0")]) == ()  # nobody knows how
+    assert derive.groups([hits(3, instance="0"), hits(9)], BENCH) == ()  # reported by itself
+    assert derive.groups([hits(3, "latency", instance="0")], BENCH) == ()  # nobody knows how
 
 
 def test_rates() -> None:
@@ -128,10 +131,12 @@ def loads(value: int) -> Reading:
 
 
 def test_events_per_thousand_loads_are_those_of_the_window() -> None:
-    found = derive.groups([flushes(70, "load"), flushes(30, "window"), loads(2000), walks(5)])
+    parts = [flushes(70, "load"), flushes(30, "window"), loads(2000), walks(5)]
+    found = derive.groups(parts, CHURN)
     (one,) = found
     assert (one.name, one.value, one.unit) == ("tlb.remote_flush.per_1k_loads", 15.0, "event")
-    assert derive.groups([flushes(30, "window")]) == ()
+    assert derive.groups([flushes(30, "window")], CHURN) == ()
+    assert derive.groups(parts) == (), "no workload asks for it"
 
 
 def instructions(value: int, window: str) -> Reading:
@@ -146,7 +151,7 @@ def test_instructions_per_load_and_unload_of_the_probe() -> None:
         instructions(5_000, "probe-load"),
         instructions(300, "probe-unload"),
     ]
-    found = {r.name: r for r in derive.groups([*windows, probe])}
+    found = {r.name: r for r in derive.groups([*windows, probe], CHURN)}
     assert {name: r.value for name, r in found.items()} == {
         "load.instructions": 25.0,
         "unload.instructions": 1.5,
@@ -154,21 +159,21 @@ def test_instructions_per_load_and_unload_of_the_probe() -> None:
     assert {(r.unit, r.source, len(r.labels)) for r in found.values()} == {
         ("instruction", MODEL, 0)
     }
-    assert derive.groups(windows) == ()
-    assert derive.groups([probe]) == (), "no model, no instructions"
+    assert derive.groups(windows, CHURN) == ()
+    assert derive.groups([probe], CHURN) == (), "no model, no instructions"
 
 
 def test_counted_calls_are_divided_like_the_kernels_own() -> None:
     labels = {"phase": "window"}
     sent = Reading(name="tlb.remote_flush", value=30, unit="event", source=MODEL, labels=labels)
-    (one,) = derive.groups([sent, loads(2000)])
+    (one,) = derive.groups([sent, loads(2000)], CHURN)
     assert (one.name, one.source, one.value) == ("tlb.remote_flush.per_1k_loads", MODEL, 15.0)
 
 
 def test_no_rate_over_no_loads_and_none_of_an_unknown() -> None:
     for found in (
-        derive.groups([flushes(30, "window"), loads(0)]),
-        derive.groups([flushes(None, "window"), loads(2000)]),
+        derive.groups([flushes(30, "window"), loads(0)], CHURN),
+        derive.groups([flushes(None, "window"), loads(2000)], CHURN),
     ):
         assert [r.value for r in found] == [None]
         assert found[0].reason

@@ -12,6 +12,8 @@ from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.snapshots import Snapshot, first_number
 from harness.errors import TrialError
 from harness.guest.agent import wire
+from harness.metrics.catalogue import read_by
+from harness.metrics.readers import CountedCalls
 from harness.model import Reading, Source, Status
 from harness.tests.unit.captured_trials import snapshot
 
@@ -109,5 +111,5 @@ def test_the_list_fits_the_model_and_names_each_function_once() -> None:
     assert len({f.name for f in calls.FUNCTIONS}) == len(calls.FUNCTIONS)
     assert sum(len(f.symbols) for f in calls.FUNCTIONS) == len(calls.SYMBOLS)
     names = {f.name for f in calls.FUNCTIONS}
-    assert all(name in names for total in calls.SUMS for name in total.functions)
+    assert all(name in names for _, total in read_by(CountedCalls) for name in total.functions)
     assert all(f.meaning and f.source.endswith(".c") for f in calls.FUNCTIONS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.counters.facts import cycles
+from harness.counters.facts import memory, sampled
 from harness.counters.facts.files import Files
 from harness.counters.readings import RawTrial, of_trial
 from harness.errors import DataError, TrialError
@@ -22,7 +22,7 @@ BUDDY = (
 )
 
 
-def sampled(*edges: str, **absent: str) -> list[Reading]:
+def of_edges(*edges: str, **absent: str) -> list[Reading]:
     """Cycles 0, 1, ... made of the edges of a captured trial."""
     raw = trial("upstream")
     files = {}
@@ -33,7 +33,7 @@ def sampled(*edges: str, **absent: str) -> list[Reading]:
     gone = {key.replace("__", "/"): value for key, value in absent.items()}
     kept = {k: v for k, v in files.items() if k.partition("/")[2] not in gone}
     why = {f"cycle-{n}/{name}": said for n in range(len(edges)) for name, said in gone.items()}
-    return cycles.of_cycles(Files(kept, why), range(len(edges)))
+    return sampled.of_cycles(Files(kept, why), range(len(edges)))
 
 
 def values(found: list[Reading], name: str) -> dict[str, int | float | None]:
@@ -41,7 +41,7 @@ def values(found: list[Reading], name: str) -> dict[str, int | float | None]:
 
 
 def test_counters_begin_at_the_first_cycle() -> None:
-    found = sampled("open", "close", "end")
+    found = of_edges("open", "close", "end")
     flushes = values(found, "tlb.remote_flush")
     assert flushes["0"] == 0
     assert (flushes["2"] or 0) > (flushes["1"] or 0)
@@ -52,15 +52,36 @@ def test_counters_begin_at_the_first_cycle() -> None:
     assert not values(found, "direct_map.collapses_2m")  # this kernel's direct map never heals
 
 
+def test_a_counter_that_falls_is_none() -> None:
+    """By the same code as between the edges."""
+    lines = (b"nr_tlb_remote_flush 5\n", b"nr_tlb_remote_flush 3\n", b"nr_tlb_remote_flush 9\n")
+    files = {f"cycle-{n}/proc/vmstat": line for n, line in enumerate(lines)}
+    flushes = {
+        r.labels["cycle"]: r
+        for r in sampled.of_cycles(Files(files, {}), range(3))
+        if r.name == "tlb.remote_flush"
+    }
+    assert (flushes["0"].value, flushes["2"].value) == (0, 4)
+    assert (flushes["1"].value, flushes["1"].status) == (None, Status.NOT_SUPPORTED)
+    assert flushes["1"].reason == "nr_tlb_remote_flush fell from 5 to 3: no counter"
+
+
+def test_counters_of_newer_kernels() -> None:
+    files = {f"cycle-{n}/proc/vmstat": b"direct_map_level2_collapses %d\n" % n for n in range(2)}
+    readings = sampled.of_cycles(Files(files, {}), range(2))
+    assert values(readings, "direct_map.collapses_2m") == {"0": 0, "1": 1}
+    assert not values(readings, "direct_map.collapses_1g")
+
+
 def test_free_memory_in_large_pieces() -> None:
-    assert cycles.free_large(BUDDY) == 1 + 3 * 2 + 4 + 400 * 2
+    assert memory.buddy(BUDDY) == {"large": 1 + 3 * 2 + 4 + 400 * 2}
     for bad in ("", "Node 0, zone DMA 1 2 3\n", "Node 0: Normal\n"):
         with pytest.raises(DataError):
-            cycles.free_large(bad)
+            memory.buddy(bad)
 
 
 def test_what_cannot_be_read_says_why() -> None:
-    found = sampled("open", "end", proc__buddyinfo="/proc/buddyinfo: No such file or directory")
+    found = of_edges("open", "end", proc__buddyinfo="/proc/buddyinfo: No such file or directory")
     (first, _) = (r for r in found if r.name == "memory.free_large")
     assert (first.value, first.status) == (None, Status.NOT_SUPPORTED)
     assert "No such file" in first.reason

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from harness.counters.facts import holdings, layout, memory, modules, page_tables, readings
+from harness.counters.facts import holdings, layout, memory, modules, page_tables, sampled
 from harness.counters.facts.files import Files
 from harness.counters.facts.text import Symbol
 from harness.errors import DataError
@@ -213,7 +213,7 @@ def test_modules_that_cannot_be_read_are_not_supported() -> None:
 def test_a_trace_that_was_asked_for_and_is_missing_says_so() -> None:
     raw = trial(MIXED)
     absent = {f"{edge}/tracing/tlb_flush": "hist: No such file or directory" for edge in EDGES}
-    found = readings.of_kernel(Files(raw.files, {**raw.absent, **absent}))
+    found = sampled.of_edges(Files(raw.files, {**raw.absent, **absent}))
     flushes = [r for r in found if r.name == "tlb.flush"]
     assert flushes
     assert {(r.status, r.reason) for r in flushes} == {

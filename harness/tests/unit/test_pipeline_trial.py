@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import load
 from harness.guest.agent import wire
 from harness.guest.agent.channel import Channel
 from harness.guest.decoded import Decoded
 from harness.model import Failure
+from harness.pipeline.payload import trial_document
 from harness.pipeline.trial import outcome
 from harness.targets.target import Ended
 from harness.tests.golden import DATA
+from harness.tests.unit.synthetic_runs import spec
 
 HEALTHY = (DATA / "trial" / "console.log").read_text(errors="replace")
 
@@ -126,3 +129,11 @@ def test_what_init_could_not_mount_is_no_failure_by_itself(tmp_path: Path) -> No
     text = HEALTHY + "init: no debugfs\ninit: no devpts\n"
     output = guest_output(ended(), text, channel(tmp_path, wire.Done(status="ok")))
     assert isinstance(output, Decoded)
+
+
+def test_what_readings_are_called_is_not_in_the_guest() -> None:
+    """Another title must not move anything in the guest's memory."""
+    workload, _ = load.workload("churn")
+    assert workload.readings
+    plain = replace(workload, readings=())
+    assert trial_document(spec(), workload, ()) == trial_document(spec(), plain, ())

@@ -103,6 +103,10 @@ def test_the_workload_that_the_documentation_shows(tmp_path: Path) -> None:
     (record,) = trials(tmp_path / "out", str(folder), "bpf_prog_pack", forks=20).values()
     assert record.spec.workload == "fork-storm"
     assert value(record, "fork.time") > 1000
+    assert not any("declared" in note for note in record.notes)
+    (path,) = (tmp_path / "out").iterdir()
+    (declared,) = load_run(path).manifest.readings["fork-storm"]
+    assert (declared.name, declared.better) == ("fork.time", "lower")
     assert value(record, "itlb.walk_completed_4k", origin="all") > 0
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where text is and how it is mapped. Data only."""
 
-from harness.analysis.made import MODEL, fact
-from harness.analysis.metric import Metric, Section
+from harness.metrics.entries import fact
+from harness.metrics.metric import Metric
+from harness.metrics.readers import Computed, Part
+from harness.model import Section, Source
 
 TEXT: tuple[Metric, ...] = (
     fact(
@@ -11,6 +13,7 @@ TEXT: tuple[Metric, ...] = (
         "program",
         Section.TEXT,
         "loaded programs with JITed text",
+        Computed(part=Part.TEXT, key="programs"),
     ),
     fact(
         "bpf.text.pages_4k",
@@ -18,6 +21,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries that map BPF text",
+        Computed(part=Part.TEXT, key="bpf_prog.pages_4k"),
         better="lower",
     ),
     fact(
@@ -26,6 +30,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries that map BPF text",
+        Computed(part=Part.TEXT, key="bpf_prog.pages_2m"),
     ),
     fact(
         "bpf.text.pages_1g",
@@ -33,6 +38,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "1 GB page-table entries that map BPF text",
+        Computed(part=Part.TEXT, key="bpf_prog.pages_1g"),
     ),
     fact(
         "bpf.text.in_kernel_image",
@@ -40,6 +46,7 @@ TEXT: tuple[Metric, ...] = (
         "program",
         Section.TEXT,
         "programs whose text starts inside the kernel image's own mapping",
+        Computed(part=Part.TEXT, key="in_kernel_image"),
     ),
     fact(
         "bpf.text.not_executable",
@@ -47,21 +54,23 @@ TEXT: tuple[Metric, ...] = (
         "program",
         Section.TEXT,
         "programs with a byte that no executable page maps: must be none",
+        Computed(part=Part.TEXT, key="not_executable"),
         better="lower",
     ),
     *(
         fact(
             f"{name}.pages_{suffix}",
-            f"{size} pages, {what}",
+            f"{size} pages, {texts}",
             "page",
             Section.TEXT,
-            f"{size} page-table entries that map the first byte of {what}",
+            f"{size} page-table entries that map the first byte of {texts}",
+            Computed(part=Part.TEXT, key=f"{origin}.pages_{suffix}"),
             detail=True,
         )
-        for name, what in (
-            ("bpf.trampoline", "BPF trampolines"),
-            ("bpf.dispatcher", "BPF dispatchers"),
-            ("ftrace.trampoline", "ftrace trampolines"),
+        for name, origin, texts in (
+            ("bpf.trampoline", "bpf_trampoline", "BPF trampolines"),
+            ("bpf.dispatcher", "bpf_dispatcher", "BPF dispatchers"),
+            ("ftrace.trampoline", "ftrace_trampoline", "ftrace trampolines"),
         )
         for suffix, size in (("4k", "4 kB"), ("2m", "2 MB"))
     ),
@@ -71,6 +80,7 @@ TEXT: tuple[Metric, ...] = (
         "mapping",
         Section.TEXT,
         "kernel mappings both writable and executable: must be none",
+        Computed(part=Part.TEXT, key="write_execute"),
         better="lower",
     ),
     fact(
@@ -81,8 +91,8 @@ TEXT: tuple[Metric, ...] = (
         "entries of the direct map, the image, the module area and of executable memory elsewhere "
         "that the model and the kernel's own dump in debugfs both gave, equal; unknown where "
         "there is no dump or the guest changed them meanwhile",
+        Computed(part=Part.PAGE_TABLES, key="compared", source=Source.MODEL),
         detail=True,
-        sources=MODEL,
     ),
     fact(
         "kernel.text.pages_4k",
@@ -90,6 +100,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries that map the kernel image's text",
+        Computed(part=Part.TEXT, key="kernel.text.pages_4k"),
         detail=True,
     ),
     fact(
@@ -98,6 +109,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries that map the kernel image's text",
+        Computed(part=Part.TEXT, key="kernel.text.pages_2m"),
         detail=True,
     ),
     fact(
@@ -106,6 +118,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries of the module area that map text",
+        Computed(part=Part.TEXT, key="module_area.text.pages_4k"),
         detail=True,
     ),
     fact(
@@ -114,6 +127,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries of the module area that map text",
+        Computed(part=Part.TEXT, key="module_area.text.pages_2m"),
         detail=True,
     ),
     fact(
@@ -122,6 +136,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries of the module area that map rodata",
+        Computed(part=Part.TEXT, key="module_area.rodata.pages_4k"),
         detail=True,
     ),
     fact(
@@ -130,6 +145,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries of the module area that map rodata",
+        Computed(part=Part.TEXT, key="module_area.rodata.pages_2m"),
         detail=True,
     ),
     fact(
@@ -138,6 +154,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries of the module area that map data",
+        Computed(part=Part.TEXT, key="module_area.data.pages_4k"),
         detail=True,
     ),
     fact(
@@ -146,6 +163,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries of the module area that map data",
+        Computed(part=Part.TEXT, key="module_area.data.pages_2m"),
         detail=True,
     ),
     fact(
@@ -154,6 +172,7 @@ TEXT: tuple[Metric, ...] = (
         "module",
         Section.TEXT,
         "lines of /proc/modules",
+        Computed(part=Part.MODULES, key="loaded"),
     ),
     fact(
         "modules.text.pages_4k",
@@ -161,6 +180,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries that map text of loaded modules",
+        Computed(part=Part.MODULES, key="text.pages_4k"),
         better="lower",
     ),
     fact(
@@ -169,6 +189,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries that map text of loaded modules",
+        Computed(part=Part.MODULES, key="text.pages_2m"),
     ),
     fact(
         "modules.text.large_would_do",
@@ -176,6 +197,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB pages that the bytes mapped for it would take, put together",
+        Computed(part=Part.MODULES, key="text.large_would_do"),
     ),
     fact(
         "modules.rodata.pages_4k",
@@ -183,6 +205,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries that map read-only data of loaded modules",
+        Computed(part=Part.MODULES, key="rodata.pages_4k"),
         better="lower",
     ),
     fact(
@@ -191,6 +214,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries that map read-only data of loaded modules",
+        Computed(part=Part.MODULES, key="rodata.pages_2m"),
     ),
     fact(
         "modules.rodata.large_would_do",
@@ -198,6 +222,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB pages that the bytes mapped for it would take, put together",
+        Computed(part=Part.MODULES, key="rodata.large_would_do"),
     ),
     fact(
         "modules.data.pages_4k",
@@ -205,6 +230,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "4 kB page-table entries that map data of loaded modules",
+        Computed(part=Part.MODULES, key="data.pages_4k"),
         better="lower",
     ),
     fact(
@@ -213,6 +239,7 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB page-table entries that map data of loaded modules",
+        Computed(part=Part.MODULES, key="data.pages_2m"),
     ),
     fact(
         "modules.data.large_would_do",
@@ -220,5 +247,6 @@ TEXT: tuple[Metric, ...] = (
         "page",
         Section.TEXT,
         "2 MB pages that the bytes mapped for it would take, put together",
+        Computed(part=Part.MODULES, key="data.large_would_do"),
     ),
 )

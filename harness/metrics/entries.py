@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Short ways to write down a metric."""
 
-from harness.analysis.metric import Kind, Metric, Section
-from harness.model import Source
+from typing import Literal
 
-MODEL = (Source.MODEL,)
-BOTH = (Source.MODEL, Source.PERF)
+from harness.metrics.metric import Metric
+from harness.metrics.readers import Flushes, MissesByOrigin, PerfEvent, Reader, WindowSum
+from harness.model import Kind, Section
+
+Better = Literal["", "lower", "higher"]
 
 
-def itlb(
+def itlb_events(
     name: str,
     title: str,
     meaning: str,
-    *,
+    *readers: WindowSum | Flushes | MissesByOrigin | PerfEvent,
     detail: bool = False,
-    better: str = "",
-    sources: tuple[Source, ...] = MODEL,
+    better: Better = "",
 ) -> Metric:
+    """Events of the instruction TLB in a window."""
     return Metric(
         name=name,
         title=title,
@@ -26,7 +28,7 @@ def itlb(
         better=better,
         detail=detail,
         meaning=meaning,
-        sources=sources,
+        readers=readers,
     )
 
 
@@ -36,12 +38,12 @@ def fact(
     unit: str,
     section: Section,
     meaning: str,
-    *,
+    *readers: Reader,
     kind: Kind = Kind.LEVEL,
-    better: str = "",
+    better: Better = "",
     detail: bool = False,
-    sources: tuple[Source, ...] = (Source.KERNEL,),
 ) -> Metric:
+    """Anything else."""
     return Metric(
         name=name,
         title=title,
@@ -51,5 +53,5 @@ def fact(
         better=better,
         detail=detail,
         meaning=meaning,
-        sources=sources,
+        readers=readers,
     )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """TLB shootdowns and the direct map. Data only."""
 
-from harness.analysis.made import MODEL, fact
-from harness.analysis.metric import Kind, Metric, Section
-from harness.model import Source
+from harness.metrics.entries import fact
+from harness.metrics.metric import Metric
+from harness.metrics.readers import ALWAYS, Computed, CountedCalls, Counter, Level, Part, Table
+from harness.model import Kind, Section, Source
 
 DIRECT_MAP: tuple[Metric, ...] = (
     fact(
@@ -12,6 +13,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.SHOOTDOWN,
         "the TLB row of /proc/interrupts",
+        Counter(file="proc/interrupts", key="TLB"),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -22,9 +24,10 @@ DIRECT_MAP: tuple[Metric, ...] = (
         Section.SHOOTDOWN,
         "nr_tlb_remote_flush of /proc/vmstat (CONFIG_DEBUG_TLBFLUSH); of source model the same by "
         "counted calls: native_flush_tlb_multi, flush_tlb_all",
+        Counter(file="proc/vmstat", key="nr_tlb_remote_flush", when=ALWAYS),
+        CountedCalls(functions=("native_flush_tlb_multi", "flush_tlb_all")),
         kind=Kind.COUNT,
         better="lower",
-        sources=(Source.KERNEL, Source.MODEL),
     ),
     fact(
         "tlb.remote_flush_received",
@@ -33,9 +36,10 @@ DIRECT_MAP: tuple[Metric, ...] = (
         Section.SHOOTDOWN,
         "nr_tlb_remote_flush_received of /proc/vmstat (CONFIG_DEBUG_TLBFLUSH); of source model the "
         "same by counted calls: do_flush_tlb_all, and the TLB row of /proc/interrupts",
+        Counter(file="proc/vmstat", key="nr_tlb_remote_flush_received"),
+        CountedCalls(functions=("do_flush_tlb_all",), interrupts="TLB"),
         kind=Kind.COUNT,
         better="lower",
-        sources=(Source.KERNEL, Source.MODEL),
     ),
     fact(
         "tlb.flush",
@@ -44,6 +48,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         Section.SHOOTDOWN,
         "event tlb:tlb_flush by `reason`, where the workload asks for the trace; flushes of kernel "
         "addresses are not of this event: see tlb.remote_flush",
+        Table(file="tracing/tlb_flush", label="reason", on_request=True),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -53,6 +58,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.SHOOTDOWN,
         "nr_tlb_local_flush_all of /proc/vmstat",
+        Counter(file="proc/vmstat", key="nr_tlb_local_flush_all"),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -62,6 +68,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.SHOOTDOWN,
         "nr_tlb_local_flush_one of /proc/vmstat",
+        Counter(file="proc/vmstat", key="nr_tlb_local_flush_one"),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -71,6 +78,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.DIRECT_MAP,
         "direct_map_level2_splits of /proc/vmstat",
+        Counter(file="proc/vmstat", key="direct_map_level2_splits", when=ALWAYS, boot=True),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -80,6 +88,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.DIRECT_MAP,
         "direct_map_level3_splits of /proc/vmstat",
+        Counter(file="proc/vmstat", key="direct_map_level3_splits", when=ALWAYS, boot=True),
         kind=Kind.COUNT,
         better="lower",
     ),
@@ -89,6 +98,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.DIRECT_MAP,
         "direct_map_level2_collapses of /proc/vmstat, where the kernel has it (Linux 6.15)",
+        Counter(file="proc/vmstat", key="direct_map_level2_collapses", when=ALWAYS, newer=True),
         kind=Kind.COUNT,
         detail=True,
     ),
@@ -98,6 +108,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "event",
         Section.DIRECT_MAP,
         "direct_map_level3_collapses of /proc/vmstat, where the kernel has it (Linux 6.15)",
+        Counter(file="proc/vmstat", key="direct_map_level3_collapses", when=ALWAYS, newer=True),
         kind=Kind.COUNT,
         detail=True,
     ),
@@ -108,9 +119,9 @@ DIRECT_MAP: tuple[Metric, ...] = (
         Section.DIRECT_MAP,
         "counted calls of __split_large_page, of either size and outside the direct map too, where "
         "the compiler did not inline it",
+        CountedCalls(functions=("__split_large_page",)),
         kind=Kind.COUNT,
         better="lower",
-        sources=MODEL,
     ),
     fact(
         "direct_map.pages_4k",
@@ -118,9 +129,9 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "page",
         Section.DIRECT_MAP,
         "4 kB page-table entries of the direct map, read from the guest's page tables",
+        Computed(part=Part.PAGE_TABLES, key="pages_4k", source=Source.MODEL),
         better="lower",
         detail=True,
-        sources=MODEL,
     ),
     fact(
         "direct_map.pages_2m",
@@ -128,8 +139,8 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "page",
         Section.DIRECT_MAP,
         "2 MB page-table entries of the direct map, read from the guest's page tables",
+        Computed(part=Part.PAGE_TABLES, key="pages_2m", source=Source.MODEL),
         detail=True,
-        sources=MODEL,
     ),
     fact(
         "direct_map.pages_1g",
@@ -137,8 +148,8 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "page",
         Section.DIRECT_MAP,
         "1 GB page-table entries of the direct map, read from the guest's page tables",
+        Computed(part=Part.PAGE_TABLES, key="pages_1g", source=Source.MODEL),
         detail=True,
-        sources=MODEL,
     ),
     fact(
         "direct_map.executable",
@@ -147,8 +158,8 @@ DIRECT_MAP: tuple[Metric, ...] = (
         Section.DIRECT_MAP,
         "executable page-table entries of the direct map above its first megabyte, where the code "
         "that starts other CPUs is: must be none",
+        Computed(part=Part.PAGE_TABLES, key="executable", source=Source.MODEL),
         better="lower",
-        sources=MODEL,
     ),
     fact(
         "direct_map.4k",
@@ -156,6 +167,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "kB",
         Section.DIRECT_MAP,
         "DirectMap4k of /proc/meminfo",
+        Level(file="proc/meminfo", key="DirectMap4k", when=ALWAYS),
         better="lower",
     ),
     fact(
@@ -164,6 +176,7 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "kB",
         Section.DIRECT_MAP,
         "DirectMap2M of /proc/meminfo",
+        Level(file="proc/meminfo", key="DirectMap2M", when=ALWAYS),
     ),
     fact(
         "direct_map.1g",
@@ -171,5 +184,6 @@ DIRECT_MAP: tuple[Metric, ...] = (
         "kB",
         Section.DIRECT_MAP,
         "DirectMap1G of /proc/meminfo",
+        Level(file="proc/meminfo", key="DirectMap1G", when=ALWAYS),
     ),
 )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who holds memory. Data only."""
 
-from harness.analysis.made import fact
-from harness.analysis.metric import Metric, Section
+from harness.metrics.entries import fact
+from harness.metrics.metric import Metric
+from harness.metrics.readers import ALWAYS, IN_CYCLES, Computed, Level, Part, Table
+from harness.model import Section
 
 MEMORY: tuple[Metric, ...] = (
     fact(
@@ -11,6 +13,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "machine code of all loaded programs",
+        Computed(part=Part.TEXT, key="jited_bytes"),
     ),
     fact(
         "bpf.text.mapped_bytes",
@@ -18,6 +21,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "bytes of the page-table entries that map BPF text",
+        Computed(part=Part.TEXT, key="mapped_bytes"),
         better="lower",
     ),
     fact(
@@ -28,6 +32,7 @@ MEMORY: tuple[Metric, ...] = (
         "pages that the allocator of BPF text, trampolines and dispatchers has taken, used or not "
         "(by caller in /proc/vmallocinfo; execmem's own statistics, the kernel image's tail "
         "included); unknown where the kernel's execmem serves every kind of text (Linux 6.10)",
+        Computed(part=Part.HELD, key="bpf", when=ALWAYS),
         better="lower",
     ),
     fact(
@@ -36,6 +41,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "the same for BPF, modules (with their data), kprobes and ftrace together",
+        Computed(part=Part.HELD, key="all"),
         better="lower",
     ),
     fact(
@@ -44,6 +50,7 @@ MEMORY: tuple[Metric, ...] = (
         "B/B",
         Section.MEMORY,
         "`bpf.text.held_bytes` by `bpf.text.jited_bytes`",
+        Computed(part=Part.HELD, key="per_jited"),
         better="lower",
     ),
     fact(
@@ -52,6 +59,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "bytes_used of execmem's statistics: whole granules of 64 bytes",
+        Level(file="execmem/stats", key="bytes_used"),
     ),
     fact(
         "execmem.bytes_free",
@@ -59,6 +67,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "bytes_free of execmem's statistics",
+        Level(file="execmem/stats", key="bytes_free"),
     ),
     fact(
         "execmem.text_tail_bytes",
@@ -66,6 +75,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "text_tail_bytes of execmem's statistics: what other kernels give back at boot",
+        Level(file="execmem/stats", key="text_tail_bytes"),
     ),
     fact(
         "execmem.large_pages",
@@ -73,6 +83,7 @@ MEMORY: tuple[Metric, ...] = (
         "page",
         Section.MEMORY,
         "large_pages of execmem's statistics, without the kernel image's own",
+        Level(file="execmem/stats", key="large_pages"),
     ),
     fact(
         "execmem.small_pages",
@@ -80,6 +91,7 @@ MEMORY: tuple[Metric, ...] = (
         "page",
         Section.MEMORY,
         "small_pages of execmem's statistics: used where large ones ran out",
+        Level(file="execmem/stats", key="small_pages"),
         better="lower",
     ),
     fact(
@@ -88,6 +100,7 @@ MEMORY: tuple[Metric, ...] = (
         "event",
         Section.MEMORY,
         "small_page_fallbacks of execmem's statistics, since boot",
+        Level(file="execmem/stats", key="small_page_fallbacks"),
         better="lower",
     ),
     fact(
@@ -96,6 +109,7 @@ MEMORY: tuple[Metric, ...] = (
         "page",
         Section.MEMORY,
         "blocks of order 9 and above in /proc/buddyinfo, in 2 MB pages",
+        Level(file="proc/buddyinfo", key="large", when=IN_CYCLES),
         better="higher",
     ),
     fact(
@@ -104,6 +118,7 @@ MEMORY: tuple[Metric, ...] = (
         "kB",
         Section.MEMORY,
         "PageTables of /proc/meminfo",
+        Level(file="proc/meminfo", key="PageTables", when=ALWAYS),
         better="lower",
     ),
     fact(
@@ -112,6 +127,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "sum of the sizes in /proc/modules: whole pages of text, read-only data and data",
+        Computed(part=Part.MODULES, key="bytes"),
     ),
     fact(
         "memory.vmalloc",
@@ -119,6 +135,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "pages of /proc/vmallocinfo by `owner`: what the function that allocated them is for",
+        Table(file="proc/vmallocinfo", label="owner"),
         detail=True,
     ),
     fact(
@@ -127,6 +144,7 @@ MEMORY: tuple[Metric, ...] = (
         "B",
         Section.MEMORY,
         "pages of /proc/slabinfo by `cache`: vmap_area, all kmalloc caches, the other caches",
+        Table(file="proc/slabinfo", label="cache"),
         detail=True,
     ),
     fact(
@@ -135,15 +153,25 @@ MEMORY: tuple[Metric, ...] = (
         "kB",
         Section.MEMORY,
         "SReclaimable of /proc/meminfo",
+        Level(file="proc/meminfo", key="SReclaimable"),
         detail=True,
     ),
-    fact("memory.slab", "slab", "kB", Section.MEMORY, "Slab of /proc/meminfo", better="lower"),
+    fact(
+        "memory.slab",
+        "slab",
+        "kB",
+        Section.MEMORY,
+        "Slab of /proc/meminfo",
+        Level(file="proc/meminfo", key="Slab", when=ALWAYS),
+        better="lower",
+    ),
     fact(
         "memory.vmalloc_used",
         "vmalloc space used",
         "kB",
         Section.MEMORY,
         "VmallocUsed of /proc/meminfo",
+        Level(file="proc/meminfo", key="VmallocUsed"),
         better="lower",
     ),
 )
