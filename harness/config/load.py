@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from harness.config import settings
+from harness.config.located import located, not_finite
 from harness.errors import UserError
 from harness.model import SuiteSpec, VariantSpec, WorkloadSpec
 from harness.paths import CONFIGS, WORKLOADS
@@ -33,14 +35,18 @@ def parse(text: str, cls: type[Spec], where: str) -> Spec:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not TOML: {error}", "correct the line it names") from error
-    fields = {f.name for f in dataclasses.fields(cls)}
+    known = settings.SUITE_KEYS if cls is SuiteSpec else [f.name for f in dataclasses.fields(cls)]
     for key in raw:
-        if key not in fields:
-            raise UserError(f"{where}: unknown key {key!r}", _closest(key, fields))
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}", _closest(key, known))
+    for path, value in not_finite(raw):
+        raise UserError(f"{where}: {path}: {value}", "give a finite number")
+    if cls is SuiteSpec:
+        return settings.suite(raw, where)  # type: ignore[return-value]
     try:
         return msgspec.convert(raw, cls)
     except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {error}", "correct the value") from error
+        raise UserError(f"{where}: {located(error, raw)}", "correct the value") from error
 
 
 def _load(path: Path, cls: type[Spec]) -> Spec:

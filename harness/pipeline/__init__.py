@@ -9,7 +9,7 @@ table = pipeline.comparison([str(outcome.path)])
 from harness.kernel import Kernel
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
-from harness.pipeline.replaying import ReplayRequest, replay
+from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.run import RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
 from harness.pipeline.validation import Validation, profile_names, validate
@@ -24,6 +24,7 @@ from harness.pipeline.views import (
 )
 
 __all__ = [
+    "REPLAYABLE",
     "Progress",
     "ReplayRequest",
     "RunOutcome",

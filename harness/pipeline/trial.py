@@ -157,11 +157,8 @@ def _request(spec: TrialSpec, kernel: Kernel, context: TrialContext, work: Path)
             context.prepared.plugin.path,
             work / "itlb.json",
             context.prepared.frozen.profile,
-            spec.pcid,
-            spec.pti,
+            itlb.model_options(spec),
             trace=work / TRACE if context.trace else None,
-            kernel_image=spec.kernel_image,
-            data=spec.data_side,
         )
     return VmRequest(
         kernel=kernel.image,
