@@ -100,12 +100,19 @@ def replay_argv(out: Path, flags: Sequence[str] = ("-flto",)) -> list[str]:
 
 
 def model_options(settings: TrialSettings) -> dict[str, str]:
-    """The model's options that follow from a trial's settings: of the plugin and of replays."""
+    """The plugin's options that follow from a trial's settings."""
     return {
         SETTINGS[name].model: setting_text(value)
         for name, value in settings.values.items()
         if SETTINGS[name].model
     }
+
+
+def replay_options(settings: TrialSettings) -> dict[str, str]:
+    """The same for a replay, which has the guest's page-table isolation from the trace."""
+    told = model_options(settings)
+    del told["pti"]
+    return told
 
 
 def plugin_option(

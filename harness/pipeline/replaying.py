@@ -119,7 +119,7 @@ def _record(
 ) -> TrialRecord:
     """The recorded trial with the model's readings made anew. Raises DataError."""
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
-        options = itlb.model_options(spec)
+        options = itlb.replay_options(spec)
         report = replay_trace(raw / TRACE, profile, options, Path(folder) / REPORT)
         data = report.read_bytes()
         with (

@@ -129,6 +129,9 @@ def test_the_model_is_told_every_setting_of_its_own() -> None:
     assert told.items() >= expected.items()
     assert len(told) == sum(bool(setting.model) for setting in SETTINGS.values())
     assert not {"smp", "kaslr", "memory_mib", ""} & told.keys()
+    assert itlb.replay_options(made.spec()) == {
+        name: word for name, word in itlb.model_options(made.spec()).items() if name != "pti"
+    }
 
 
 @pytest.mark.parametrize(
