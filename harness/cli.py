@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from harness import pipeline
+from harness.cli_settings import setting_option, setting_options, take_settings
 from harness.config import options
 from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError, UserError
-from harness.model import Counters
+from harness.model import MAX_SEEDS, SUITE_SETTINGS
 from harness.paths import RESULTS
 
 EPILOG = """
@@ -71,43 +72,12 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="KEY=VALUE",
             help="A parameter of the workload; may be repeated.",
         ),
+        setting_options(SUITE_SETTINGS, absent="the suite's"),
         click.option(
-            "--kaslr/--no-kaslr",
-            default=None,
-            help="The seed moves the kernel, its direct map and its modules too.",
-        ),
-        click.option(
-            "--data-side/--no-data-side",
-            default=None,
-            help="The model follows loads and stores, which compete for the second level. Slow.",
-        ),
-        click.option(
-            "--kernel-image",
-            type=click.Choice(["tables", "pcid"]),
-            help="Is kernel text global? As the guest's tables say, or as on parts with PCID.",
-        ),
-        click.option(
-            "--pcid",
-            type=click.Choice(["tagged", "flush"]),
-            help="Address-space tags in the model: as Linux on parts with PCID, or none.",
-        ),
-        click.option("--profile", metavar="CPU", help="CPU the model stands for."),
-        click.option(
-            "--mode",
-            type=click.Choice(["exact", "fast", "kvm"]),
-            help="exact: bit-identical; fast: one host thread per vCPU; kvm: hardware.",
-        ),
-        click.option("--smp", type=click.IntRange(1, 16), help="Number of vCPUs."),
-        click.option("--seeds", metavar="N", help="A count (3), a list (4,7) or a range (5-9)."),
-        click.option(
-            "--pti",
-            type=click.Choice(["on", "off", "both"]),
-            help="Page-table isolation in the guest.",
-        ),
-        click.option(
-            "--counters",
-            type=click.Choice([c.value for c in Counters]),
-            help="Where iTLB counts come from; auto: perf where it truly works, else model.",
+            "--seeds",
+            metavar="N",
+            help=f"A count (3), a list (4,7) or a range (5-9), {MAX_SEEDS} at most. "
+            "Default: the suite's.",
         ),
         click.option(
             "--workload", "-w", metavar="NAME|FOLDER", help="One workload instead of the suite's."
@@ -162,12 +132,11 @@ def run(**chosen: Any) -> None:
     """Run a suite on the kernels and print the comparison."""
     progress = pipeline.Progress(quiet=chosen.pop("quiet"))
     as_json = chosen.pop("as_json")
-    if chosen["pti"] is not None:
-        chosen["pti"] = options.pti(chosen["pti"])
+    changed = take_settings(chosen)
     if chosen["seeds"] is not None:
         chosen["seeds"] = options.seeds(chosen["seeds"])
     chosen["params"] = options.params(chosen["params"])
-    outcome = pipeline.run(pipeline.RunRequest(**chosen), progress)
+    outcome = pipeline.run(pipeline.RunRequest(settings=changed, **chosen), progress)
     pipeline.show([str(outcome.path)], form="json" if as_json else "table")
     progress.say(f"kept in {outcome.path}")
     if outcome.interrupted:
@@ -235,8 +204,7 @@ def export(run_name: str, form: str, out: Path) -> None:
     metavar="CPU[,CPU...]|all",
     help="CPUs the model stands for.",
 )
-@click.option("--pcid", type=click.Choice(["tagged", "flush"]), help="Default: as recorded.")
-@click.option("--kernel-image", type=click.Choice(["tables", "pcid"]), help="Default: as recorded.")
+@setting_options(pipeline.REPLAYABLE, absent="as recorded")
 @_out("Folder that holds the run and gets the new ones.")
 @click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -247,7 +215,8 @@ def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: 
     """
     progress = pipeline.Progress(quiet=quiet)
     names = pipeline.profile_names(profiles)
-    request = pipeline.ReplayRequest(run=run_name, profiles=names, **chosen)
+    changed = take_settings(chosen)
+    request = pipeline.ReplayRequest(run=run_name, profiles=names, settings=changed, **chosen)
     made = pipeline.replay(request, progress)
     pipeline.show_profiles([str(path) for path in made], as_json=as_json)
     for path in made:
@@ -264,16 +233,18 @@ def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: 
     metavar="CPU[,CPU...]|all",
     help="CPUs the model stands for.",
 )
-@click.option("--pti", type=click.Choice(["on", "off", "both"]), default="off", show_default=True)
+@setting_option("pti", default="off")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def validate(kernels: str | None, quiet: bool, profiles: str, pti: str, as_json: bool) -> None:
+def validate(
+    kernels: str | None, quiet: bool, profiles: str, pti: tuple[str, ...], as_json: bool
+) -> None:
     """Run loops with known counts in a guest and compare the model's with them.
 
     Ends with 0 when all agree to the last event, with 4 when one differs or was always
     disturbed. The kernel, one, is bpf_prog_pack unless named.
     """
     progress = pipeline.Progress(quiet=quiet)
-    found = pipeline.validate(kernels, profiles, options.pti(pti), progress)
+    found = pipeline.validate(kernels, profiles, pti, progress)
     pipeline.show_validation(found, as_json=as_json)
     if not found.ok:
         sys.exit(EXIT_TRIAL_FAILED)
@@ -311,8 +282,8 @@ def cache(prune: bool, days: int | None, dry_run: bool, as_json: bool) -> None:
 
 @cli.command()
 @_common
-@click.option("--pti", type=click.Choice(["on", "off"]), default="off", show_default=True)
-@click.option("--smp", type=click.IntRange(1, 16), default=2, show_default=True)
+@setting_option("pti", default="off", one=True)
+@setting_option("smp", default=2)
 @click.option("--bcc/--no-bcc", default=True, show_default=True, help="With the bcc image layer.")
 def shell(kernels: str | None, quiet: bool, pti: str, smp: int, bcc: bool) -> None:
     """Boot a variant and give an interactive shell in it. Ctrl-A X leaves."""
@@ -320,14 +291,19 @@ def shell(kernels: str | None, quiet: bool, pti: str, smp: int, bcc: bool) -> No
 
 
 def main() -> None:
-    """Entry point: every BenchError becomes one line and its exit code, here only."""
+    """Entry point: every error for the user becomes one line and its exit code, here only."""
     try:
         cli(standalone_mode=False)
     except BenchError as error:
         click.echo(f"execmem-bench: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        ctx = getattr(error, "ctx", None)
+        see = f" (see {ctx.command_path} --help)" if ctx else ""
+        click.echo(f"execmem-bench: {error.format_message()}{see}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("execmem-bench: interrupted", err=True)

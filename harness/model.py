@@ -6,9 +6,11 @@ and decodes them with msgspec, and the published JSON Schema is generated from t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
+
+from msgspec import Meta
 
 SCHEMA_VERSION = 1
 """Version of ``manifest.json`` and ``records.jsonl``; history in ``harness/store/schema.py``."""
@@ -50,6 +52,27 @@ class Counters(StrEnum):
     PERF = "perf"
     BOTH = "both"
     NONE = "none"  # facts only; used to measure the model's own overhead
+
+
+class Pti(StrEnum):
+    """Page-table isolation in the guest."""
+
+    ON = "on"  # booted with pti=on
+    OFF = "off"  # booted with nopti
+
+
+class Pcid(StrEnum):
+    """What the model does to non-global entries when the guest changes its page table."""
+
+    TAGGED = "tagged"  # keep them under six address-space tags, as Linux on CPUs with PCID
+    FLUSH = "flush"  # flush them, as CPUs without PCID
+
+
+class KernelImage(StrEnum):
+    """Whether the model takes the kernel image's text for global."""
+
+    TABLES = "tables"  # as the guest's page tables say
+    PCID = "pcid"  # not under page-table isolation, as Linux maps it on CPUs with PCID
 
 
 class TrialStatus(StrEnum):
@@ -162,6 +185,152 @@ Scalar = bool | int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the program knows of a setting beside its name and its type."""
+
+    help: str  # of its option, one sentence
+    default: Any = None  # of suites that do not give it; None: the field's own default
+    title: str = ""  # in tables; empty: the field's name
+    unit: str = ""  # after its value in tables
+    swept: bool = False  # a suite lists values of it and has trials with each
+    only_if_changed: bool = False  # tables leave it out where it has its default
+    label: bool = True  # exported samples have it as a label
+    replay: bool = False  # a replay of page traces may change it
+    model: str = ""  # option of the iTLB model (plugin and replay) that takes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteSettings:
+    """Settings of a trial that its suite or the user chooses.
+
+    A setting is defined here and nowhere else: options of the command line, keys of suites,
+    the trial matrix, comparability, tables and exports loop over these fields, in this order.
+    A field that is added takes a default: what trials recorded before it were run with.
+    """
+
+    pti: Pti = field(
+        metadata={
+            "setting": Setting(
+                help="Page-table isolation (PTI) in the guest: boot with pti=on or nopti.",
+                default=(Pti.ON, Pti.OFF),
+                swept=True,
+                model="pti",
+            )
+        }
+    )
+    pcid: Pcid = field(
+        metadata={
+            "setting": Setting(
+                help="Address-space tags (PCID) in the model: tagged, as Linux on CPUs with PCID; "
+                "flush, non-global entries are flushed when the page table changes.",
+                default=Pcid.TAGGED,
+                replay=True,
+                model="pcid",
+            )
+        }
+    )
+    kernel_image: KernelImage = field(
+        default=KernelImage.TABLES,
+        metadata={
+            "setting": Setting(
+                help="Global bit of the kernel image's text in the model: tables, as the guest's "
+                "page tables say; pcid, not global with isolation, as on CPUs with PCID.",
+                only_if_changed=True,
+                replay=True,
+                model="kernel_image",
+            )
+        },
+    )
+    data_side: bool = field(
+        default=False,
+        metadata={
+            "setting": Setting(
+                help="Model the data TLB too: loads and stores compete for a shared second level. "
+                "Slow.",
+                only_if_changed=True,
+                model="data",
+            )
+        },
+    )
+    kaslr: bool = field(
+        default=False,
+        metadata={
+            "setting": Setting(
+                help="Randomise kernel addresses (KASLR), seeded by the trial's seed.",
+                only_if_changed=True,
+            )
+        },
+    )
+    profile: str = field(
+        metadata={
+            "setting": Setting(
+                help="CPU whose TLBs the model has: a profile that `execmem-bench list` names.",
+                default="skylake-sp",
+            )
+        }
+    )
+    mode: Mode = field(
+        metadata={
+            "setting": Setting(
+                help="How QEMU runs the guest: exact, emulated by instruction count and "
+                "bit-identical; fast, emulated on one host thread per vCPU; kvm, on the hardware.",
+                default=Mode.EXACT,
+            )
+        }
+    )
+    smp: Annotated[int, Meta(ge=1, le=16)] = field(
+        metadata={"setting": Setting(help="Number of vCPUs.", default=1)}
+    )
+    counters: Counters = field(
+        metadata={
+            "setting": Setting(
+                help="Source of iTLB counts: model, perf, both, none (facts only); auto: perf "
+                "where KVM and its PMU work, else the model.",
+                default=Counters.AUTO,
+            )
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSettings(SuiteSettings):
+    """All settings of a trial: those of its suite, and what its workload needs."""
+
+    memory_mib: int = field(
+        metadata={
+            "setting": Setting(help="Guest memory.", title="memory", unit=" MiB", label=False)
+        }
+    )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Value of each setting by name, in the order of ``SETTINGS``."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+
+def _settings(cls: type[SuiteSettings]) -> dict[str, Setting]:
+    """The definitions of the settings of ``cls``, with name and default filled in."""
+    found = {}
+    for one in fields(cls):
+        setting: Setting = one.metadata["setting"]
+        default = one.default if setting.default is None else setting.default
+        found[one.name] = replace(setting, title=setting.title or one.name, default=default)
+    return found
+
+
+SUITE_SETTINGS: Mapping[str, Setting] = _settings(SuiteSettings)
+"""Settings that a suite gives and the user may override, by name."""
+
+SETTINGS: Mapping[str, Setting] = _settings(TrialSettings)
+"""All settings of a trial, by name, in the order of tables and columns."""
+
+
+def setting_text(value: object) -> str:
+    """The value of a setting as options, suites, tables and exports write it."""
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantSpec:
     """A kernel build: ``configs/variants/<name>.toml``."""
 
@@ -187,8 +356,8 @@ class WorkloadSpec:
     params: Mapping[str, Scalar] = field(default_factory=dict)  # defaults of its parameters
     operation: str = "operation"  # what one of its operations is
     watch: str = ""  # kernel symbol executed once per operation; empty: none
-    memory_mib: int = 2048  # guest memory it needs
-    timeout_s: float = 900.0  # wall time of one trial before it counts as hung
+    memory_mib: Annotated[int, Meta(ge=256, le=1 << 20)] = 2048  # guest memory it needs
+    timeout_s: Annotated[float, Meta(gt=0, le=7 * 86400)] = 900.0  # wall time before it has hung
     files: tuple[str, ...] = ()  # built from the kernel's source: "bench", "selftests"
     programs: tuple[str, ...] = ()  # C sources of the folder, made programs in the guest's PATH
     boot: tuple[str, ...] = ()  # words that it needs on the kernel's command line: "lsm=bpf"
@@ -198,50 +367,47 @@ class WorkloadSpec:
     readings: tuple[ReadingSpec, ...] = ()  # that it emits, in the order of the tables
 
 
+MAX_SEEDS = 1000
+"""Seeds of one run: an interval over more of them is no narrower than anybody needs."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SuiteSpec:
-    """A set of trials: ``configs/suites/<name>.toml``."""
+    """A set of trials: ``configs/suites/<name>.toml``, which has the settings as keys."""
 
     name: str
     title: str
-    workloads: tuple[str, ...]
-    seeds: tuple[int, ...]
-    pti: tuple[str, ...] = ("on", "off")  # "on" boots pti=on, "off" boots nopti
-    mode: Mode = Mode.EXACT
-    smp: int = 1
-    counters: Counters = Counters.AUTO
-    profile: str = "skylake-sp"
-    pcid: str = "tagged"  # PCID policy of the model: tagged | flush
-    kernel_image: str = "tables"  # global bits of its text: tables | pcid, see TrialSpec
-    data_side: bool = False  # the model follows loads and stores too
-    kaslr: bool = False  # the seed moves the kernel, its direct map and its modules too
+    workloads: Annotated[tuple[str, ...], Meta(min_length=1)]
+    seeds: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=2**31 - 1)], ...],
+        Meta(min_length=1, max_length=MAX_SEEDS),
+    ]
+    # One for each combination of the swept settings' values; the others are equal in all.
+    settings: tuple[SuiteSettings, ...]
     params: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)  # by workload
-    kernels: tuple[
-        str, ...
-    ] = ()  # variants, where the user names none; none: all that are measured
+    # Variants, where the user names none; none: all that are measured.
+    kernels: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> SuiteSettings:
+        """The settings that all its trials share; a swept one has its first value."""
+        return self.settings[0]
+
+    def with_settings(self, **changes: Any) -> Self:
+        """The suite with ``changes`` to the settings of all its trials."""
+        changed = dict.fromkeys(replace(one, **changes) for one in self.settings)
+        return replace(self, settings=tuple(changed))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialSpec:
+class TrialSpec(TrialSettings):
     """One boot of one kernel with one workload. Equal specs give equal exact trials."""
 
     variant: str
     workload: str
     seed: int
-    pti: str  # "on" | "off"
-    mode: Mode
-    smp: int
-    counters: Counters
-    profile: str
-    pcid: str
-    memory_mib: int
     params: Mapping[str, Scalar]
     repeat: int = 0  # tells apart trials that are equal on purpose
-    # Kernel image's text: global as the guest's tables say, or ("pcid") not global under
-    # page-table isolation, as Linux maps it on parts with PCID.
-    kernel_image: str = "tables"
-    data_side: bool = False  # loads and stores compete for the second level
-    kaslr: bool = False  # the seed moves the kernel, its direct map and its modules too
 
     @property
     def id(self) -> str:

@@ -5,57 +5,29 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.model import Counters, KernelIdentity, Manifest, Mode, Scalar, TrialSpec
+from harness.model import (
+    Counters,
+    KernelIdentity,
+    Manifest,
+    Mode,
+    Scalar,
+    TrialSettings,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(TrialSettings):
     """What is equal for all builds of one table."""
 
     workload: str
-    pti: str
-    mode: Mode
-    smp: int
-    counters: Counters
-    profile: str
-    pcid: str
-    kernel_image: str
-    data_side: bool
-    kaslr: bool
-    memory_mib: int
     params: tuple[tuple[str, Scalar], ...]
 
     @classmethod
     def of(cls, spec: TrialSpec) -> "Settings":
         """The settings of ``spec``: all of it but variant, seed and repeat."""
-        return cls(
-            workload=spec.workload,
-            pti=spec.pti,
-            mode=spec.mode,
-            smp=spec.smp,
-            counters=spec.counters,
-            profile=spec.profile,
-            pcid=spec.pcid,
-            kernel_image=spec.kernel_image,
-            data_side=spec.data_side,
-            kaslr=spec.kaslr,
-            memory_mib=spec.memory_mib,
-            params=tuple(sorted(spec.params.items())),
-        )
-
-
-SETTING_KEYS = (
-    "pti",
-    "mode",
-    "smp",
-    "counters",
-    "profile",
-    "pcid",
-    "kernel_image",
-    "data_side",
-    "kaslr",
-    "memory_mib",
-)
+        params = tuple(sorted(spec.params.items()))
+        return cls(workload=spec.workload, params=params, **spec.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +163,8 @@ def _sorted(settings: Iterable[Settings]) -> list[Settings]:
 
 def _differing(a: Settings, b: Settings) -> dict[str, tuple[object, object]]:
     """Settings that differ, parameter by parameter: key -> both values."""
-    ours = {key: getattr(a, key) for key in SETTING_KEYS}
-    theirs = {key: getattr(b, key) for key in SETTING_KEYS}
-    ours |= {f"params.{key}": value for key, value in a.params}
-    theirs |= {f"params.{key}": value for key, value in b.params}
+    ours = a.values | {f"params.{key}": value for key, value in a.params}
+    theirs = b.values | {f"params.{key}": value for key, value in b.params}
     return {
         key: (ours.get(key, "absent"), theirs.get(key, "absent"))
         for key in {**ours, **theirs}

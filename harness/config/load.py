@@ -4,12 +4,14 @@
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from harness.config import settings
+from harness.config.located import located, not_finite
 from harness.errors import UserError
 from harness.metrics.catalogue import BY_NAME
 from harness.model import Quotient, ReadingSpec, SuiteSpec, VariantSpec, WorkloadSpec
@@ -34,33 +36,41 @@ def parse(text: str, cls: type[Spec], where: str) -> Spec:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not TOML: {error}", "correct the line it names") from error
-    _check_keys(raw, cls, where)
+    known = settings.SUITE_KEYS if cls is SuiteSpec else _fields(cls)
+    _check_keys(raw, known, where)
     if cls is WorkloadSpec and isinstance(raw.get("readings"), list):
         _check_reading_keys(raw["readings"], where)
+    for path, value in not_finite(raw):
+        raise UserError(f"{where}: {path}: {value}", "give a finite number")
+    if cls is SuiteSpec:
+        return settings.suite(raw, where)  # type: ignore[return-value]
     try:
         spec = msgspec.convert(raw, cls)
     except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {error}", "correct the value") from error
+        raise UserError(f"{where}: {located(error, raw)}", "correct the value") from error
     if isinstance(spec, WorkloadSpec):
         _check_readings(spec.readings, where)
     return spec
 
 
-def _check_keys(raw: Mapping[str, Any], cls: type[Any], where: str, at: str = "") -> None:
-    """Refuse a key that ``cls`` has not; ``at`` is the dotted path of ``raw`` with its dot."""
-    fields = {f.name for f in dataclasses.fields(cls)}
+def _fields(cls: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _check_keys(raw: Mapping[str, Any], known: Collection[str], where: str, at: str = "") -> None:
+    """Refuse a key that is not ``known``; ``at`` is the dotted path of ``raw`` with its dot."""
     for key in raw:
-        if key not in fields:
-            raise UserError(f"{where}: unknown key {at + key!r}", _closest(key, fields))
+        if key not in known:
+            raise UserError(f"{where}: unknown key {at + key!r}", _closest(key, known))
 
 
 def _check_reading_keys(raw: list[Any], where: str) -> None:
     for number, reading in enumerate(raw):
         if isinstance(reading, dict):
             at = f"readings[{number}]."
-            _check_keys(reading, ReadingSpec, where, at)
+            _check_keys(reading, _fields(ReadingSpec), where, at)
             if isinstance(reading.get("quotient"), dict):
-                _check_keys(reading["quotient"], Quotient, where, f"{at}quotient.")
+                _check_keys(reading["quotient"], _fields(Quotient), where, f"{at}quotient.")
 
 
 def _check_readings(readings: Iterable[ReadingSpec], where: str) -> None:

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The trial matrix: which trials a run makes, and in which order."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
 from harness.errors import UserError
-from harness.model import Counters, Scalar, SuiteSpec, TrialSpec, WorkloadSpec
+from harness.model import (
+    SUITE_SETTINGS,
+    Counters,
+    Scalar,
+    SuiteSpec,
+    TrialSpec,
+    WorkloadSpec,
+)
 
 
 def trials(
@@ -28,23 +36,17 @@ def trials(
         random.Random(seed).shuffle(order)
         for workload in workloads:
             merged = merge_params(workload, suite.params.get(workload.name, {}), params)
-            for pti in suite.pti:
+            for settings in suite.settings:
+                values = {name: getattr(settings, name) for name in SUITE_SETTINGS}
+                values["counters"] = counters
                 out += [
                     TrialSpec(
                         variant=variant,
                         workload=workload.name,
                         seed=seed,
-                        pti=pti,
-                        mode=suite.mode,
-                        smp=suite.smp,
-                        counters=counters,
-                        profile=suite.profile,
-                        pcid=suite.pcid,
-                        kernel_image=suite.kernel_image,
-                        data_side=suite.data_side,
-                        kaslr=suite.kaslr,
                         memory_mib=workload.memory_mib,
                         params=merged,
+                        **values,
                     )
                     for variant in order
                 ]
@@ -54,7 +56,8 @@ def trials(
 def merge_params(workload: WorkloadSpec, *overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The workload's parameters with ``overrides`` laid over them in turn.
 
-    Raises UserError for a key the workload lacks or a value of another type.
+    Raises UserError for a key the workload lacks, a value of another type, and a number that
+    is not finite.
     """
     merged = dict(workload.params)
     for layer in overrides:
@@ -71,6 +74,10 @@ def merge_params(workload: WorkloadSpec, *overrides: Mapping[str, Scalar]) -> di
                 raise UserError(
                     f"workload {workload.name}: parameter {key}={value!r}",
                     f"it takes a {type(default).__name__}, like {default!r}",
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(
+                    f"workload {workload.name}: parameter {key}={value}", "give a finite number"
                 )
             merged[key] = value
     return merged

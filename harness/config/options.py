@@ -1,37 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the user may override on the command line, parsed from its text."""
 
+from harness.config import settings
 from harness.errors import UserError
-from harness.model import Scalar
+from harness.model import MAX_SEEDS, Scalar
 
 
 def seeds(text: str) -> tuple[int, ...]:
     """``"3"`` is three seeds (1, 2, 3); ``"4,7"`` or ``"4,"`` is a list; ``"5-9"`` a range.
 
-    Raises UserError on anything else, on a seed outside 0..2**31-1 and on a repeated one.
+    Raises UserError on anything else, on a seed outside 0..2**31-1, on a repeated one and on
+    more than MAX_SEEDS of them.
     """
-    bad = UserError(f"--seeds {text!r}", "give a count (3), a list (4,7) or a range (5-9)")
+    where = f"--seeds {text!r:.60}"
+    usage = "give a count (3), a list (4,7) or a range (5-9)"
     try:
         if "," in text:
-            found = [int(part) for part in text.split(",") if part.strip()]
-        elif "-" in text:
-            first, last = text.split("-")
-            found = list(range(int(first), int(last) + 1))
-        else:
-            found = list(range(1, int(text) + 1))
+            return settings.seeds([int(part) for part in text.split(",") if part.strip()], where)
+        first, dash, last = text.partition("-")
+        numbers = range(int(first), int(last) + 1) if dash else range(1, int(first) + 1)
     except ValueError:
-        raise bad from None
-    if not found or len(set(found)) != len(found) or not all(0 <= n < 2**31 for n in found):
-        raise bad
-    return tuple(found)
-
-
-def pti(text: str) -> tuple[str, ...]:
-    """``on``, ``off`` or ``both``; raises UserError otherwise."""
-    choices = {"on": ("on",), "off": ("off",), "both": ("on", "off")}
-    if text not in choices:
-        raise UserError(f"--pti {text!r}", "give on, off or both")
-    return choices[text]
+        raise UserError(where, usage) from None
+    # Counted before they are made: a number of two billion is refused at once. len() of such a
+    # range may not fit either.
+    if numbers.stop - numbers.start > MAX_SEEDS:
+        raise UserError(
+            f"{where}: {numbers.stop - numbers.start} seeds", f"give at most {MAX_SEEDS}"
+        )
+    if not numbers:
+        raise UserError(where, usage)
+    return settings.seeds(numbers, where)
 
 
 def params(items: tuple[str, ...]) -> dict[str, Scalar]:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compiling the model's QEMU plugin, and the argument that loads it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import cache, proc
 from harness.errors import UserError
+from harness.model import SETTINGS, TrialSettings, setting_text
 from harness.paths import cache_dir
 
 HERE = Path(__file__).parent
@@ -103,35 +104,36 @@ def replay_argv(out: Path, flags: Sequence[str] = ("-flto",)) -> list[str]:
     return ["gcc", *CFLAGS, *flags, "-o", str(out), *files, "-lz"]
 
 
+def model_options(settings: TrialSettings) -> dict[str, str]:
+    """The plugin's options that follow from a trial's settings."""
+    return {
+        SETTINGS[name].model: setting_text(value)
+        for name, value in settings.values.items()
+        if SETTINGS[name].model
+    }
+
+
+def replay_options(settings: TrialSettings) -> dict[str, str]:
+    """The same for a replay, which has the guest's page-table isolation from the trace."""
+    told = model_options(settings)
+    del told["pti"]
+    return told
+
+
 def plugin_option(
     plugin: Path,
     out: Path,
     profile: Path,
-    pcid: str,
-    pti: str,
+    options: Mapping[str, object],
     *,
     trace: Path | None = None,
-    kernel_image: str = "tables",
-    data: bool = False,
-    reserve: int = 0,
-    hits: bool = False,
 ) -> str:
     """The value of QEMU's -plugin. A comma in a path is doubled, as QEMU asks.
 
-    ``trace``: record one there, which needs exact mode; with ``data`` it also has loads
-    and stores.
+    ``options`` are those of ``options.c`` beside the files. ``trace``: record one there, which
+    needs exact mode; with ``data`` it also has loads and stores.
     """
-    words: dict[str, object] = {
-        "file": plugin,
-        "out": out,
-        "profile": profile,
-        "pcid": pcid,
-        "pti": pti,
-        "trace": trace,
-        "kernel_image": kernel_image,
-        "data": "on" if data else None,
-        "reserve": reserve or None,
-        "hits": "on" if hits else None,
-    }
-    given = {key: str(value) for key, value in words.items() if value is not None}
-    return ",".join(f"{key}={value.replace(',', ',,')}" for key, value in given.items())
+    files = {"file": plugin, "out": out, "profile": profile, "trace": trace}
+    words = {key: str(path) for key, path in files.items() if path is not None}
+    words |= {key: setting_text(value) for key, value in options.items()}
+    return ",".join(f"{key}={value.replace(',', ',,')}" for key, value in words.items())

@@ -13,7 +13,7 @@ from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.progress import Progress
-from harness.pipeline.replaying import ReplayRequest, replay
+from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.run import RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
 from harness.pipeline.validation import Validation, profile_names, validate
@@ -30,6 +30,7 @@ from harness.pipeline.views import (
 
 __all__ = [
     "PRUNE_DAYS",
+    "REPLAYABLE",
     "Progress",
     "ReplayRequest",
     "RunOutcome",

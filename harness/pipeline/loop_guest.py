@@ -64,9 +64,8 @@ class LoopGuest:
         """The model's report of the loops. Raises InfrastructureError when they did not run."""
         report = work / trial_files.REPORT
         report.unlink(missing_ok=True)
-        option = itlb.plugin_option(
-            self.plugin, report, itlb.profile_path(self.profile), "tagged", self.pti
-        )
+        told = {"pcid": "tagged", "pti": self.pti}
+        option = itlb.plugin_option(self.plugin, report, itlb.profile_path(self.profile), told)
         self._boot(loops_file(windows), work, Mode.EXACT, option)
         if not report.exists():
             raise InfrastructureError("the model wrote no report", "run it again with --profile")

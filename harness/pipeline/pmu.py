@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from harness.config import load, matrix
-from harness.model import Counters, Mode, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
+from harness.model import Counters, Mode, Pti, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
 from harness.pipeline.prepare import Prepared
 from harness.targets.qemu.accel import Accelerator
 
@@ -16,9 +16,8 @@ TOLERANCE = 0.01
 def check_trial(suite: SuiteSpec, variant: str) -> TrialSpec:
     """The trial that decides, on ``variant`` under KVM."""
     workload, _ = load.workload(WORKLOAD)
-    one = replace(
-        suite, name=WORKLOAD, workloads=(WORKLOAD,), seeds=(1,), pti=("on",), mode=Mode.KVM
-    )
+    one = replace(suite, name=WORKLOAD, workloads=(WORKLOAD,), seeds=(1,))
+    one = one.with_settings(pti=Pti.ON, mode=Mode.KVM)
     return matrix.trials(one, [variant], [workload], Counters.NONE, {})[0]
 
 

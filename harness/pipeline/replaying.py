@@ -3,33 +3,35 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.config import settings
 from harness.counters import readings as counted
 from harness.errors import DataError, UserError
 from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
 from harness.itlb import build as itlb
-from harness.itlb.replay import Policy
 from harness.itlb.replay import replay as replay_trace
-from harness.model import Manifest, Source, TrialRecord, TrialSpec, TrialStatus
+from harness.model import SUITE_SETTINGS, Manifest, Source, TrialRecord, TrialSpec, TrialStatus
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline.progress import Progress
 from harness.store import create_run, find_run, folder_errors, load_run, provenance
 from harness.store.load import LoadedRun
 from harness.targets import trial_files
 
+REPLAYABLE = tuple(name for name, setting in SUITE_SETTINGS.items() if setting.replay)
+"""Settings that a replay may change, beside the profile."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayRequest:
-    """What to replay; None: as it was when the trace was recorded."""
+    """What to replay; what ``settings`` does not name is as it was when the trace was recorded."""
 
     run: str  # a folder, an id, the start of one, or "latest"
     profiles: tuple[str, ...]
-    pcid: str | None = None
-    kernel_image: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)  # changed, by name
     out: Path = RESULTS
 
 
@@ -39,6 +41,12 @@ def replay(request: ReplayRequest, progress: Progress) -> tuple[Path, ...]:
     All readings but the model's are the recorded trial's own. Raises UserError for a run
     without traces or a profile that is not there, DataError for a trace that is damaged.
     """
+    for name in request.settings:
+        if name not in REPLAYABLE:
+            raise UserError(
+                f"settings: {name}: a replay cannot change it",
+                f"it can change: {', '.join(REPLAYABLE)}",
+            )
     source = find_run(request.run, request.out)
     loaded = load_run(source)
     traced = [record for record in loaded.records if _trace(source, record).is_file()]
@@ -76,12 +84,9 @@ def _of_profile(
 
 
 def _spec(request: ReplayRequest, recorded: TrialSpec, profile: str) -> TrialSpec:
-    return replace(
-        recorded,
-        profile=profile,
-        pcid=request.pcid or recorded.pcid,
-        kernel_image=request.kernel_image or recorded.kernel_image,
-    )
+    (changed,) = settings.override([recorded], request.settings, "settings")
+    values = {name: getattr(changed, name) for name in SUITE_SETTINGS}
+    return replace(recorded, **values | {"profile": profile})
 
 
 def _manifest(
@@ -111,9 +116,9 @@ def _record(
 ) -> TrialRecord:
     """The recorded trial with the model's readings made anew. Raises DataError."""
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
-        policy = Policy(pcid=spec.pcid, kernel_image=spec.kernel_image, data_side=spec.data_side)
+        options = itlb.replay_options(spec)
         out = Path(folder) / trial_files.REPORT
-        report = replay_trace(raw / trial_files.TRACE, profile, policy, out).read_bytes()
+        report = replay_trace(raw / trial_files.TRACE, profile, options, out).read_bytes()
     ended = replace(trial_files.read(raw), report=report, trace=None)
     with folder_errors(kept):
         trial_files.keep(ended, kept)

@@ -9,7 +9,15 @@ from pathlib import Path
 from harness.config import load
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel, naming
-from harness.model import Counters, Manifest, ResumeInputs, SuiteSpec, WorkloadSpec
+from harness.model import (
+    SUITE_SETTINGS,
+    Counters,
+    Manifest,
+    ResumeInputs,
+    SuiteSettings,
+    SuiteSpec,
+    WorkloadSpec,
+)
 from harness.pipeline import contradictions
 from harness.pipeline.contradictions import Given, distinct
 from harness.store import find_run, load_run
@@ -95,21 +103,15 @@ def resume_inputs(
 def suite_of(manifest: Manifest) -> SuiteSpec:
     """A suite whose trials, on the kernels of ``manifest``, are its trials."""
     trials = manifest.trials
-    first = trials[0]
     return SuiteSpec(
         name=manifest.suite,
         title="",
         workloads=distinct(trial.workload for trial in trials),
         seeds=distinct(trial.seed for trial in trials),
-        pti=distinct(trial.pti for trial in trials),
-        mode=first.mode,
-        smp=first.smp,
-        counters=first.counters,
-        profile=first.profile,
-        pcid=first.pcid,
-        kernel_image=first.kernel_image,
-        data_side=first.data_side,
-        kaslr=first.kaslr,
+        settings=distinct(
+            SuiteSettings(**{name: trial.values[name] for name in SUITE_SETTINGS})
+            for trial in trials
+        ),
         params={trial.workload: trial.params for trial in trials},
     )
 

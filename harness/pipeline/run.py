@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.config import load, matrix
+from harness.config import load, matrix, settings
 from harness.counters import events, perf
 from harness.errors import UserError
 from harness.image import build as image
@@ -58,16 +58,8 @@ class RunRequest:
     kernels: str | None = None
     suite: str | None = None  # None: DEFAULT_SUITE
     workload: str | None = None
-    counters: str | None = None
-    pti: tuple[str, ...] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)  # override the suite's, by name
     seeds: tuple[int, ...] | None = None
-    smp: int | None = None
-    mode: str | None = None
-    profile: str | None = None
-    pcid: str | None = None
-    kernel_image: str | None = None
-    data_side: bool | None = None
-    kaslr: bool | None = None
     params: dict[str, Scalar] = field(default_factory=dict)
     jobs: int | None = None
     trace: bool = False  # keep each trial's page trace
@@ -101,28 +93,27 @@ def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     suite = load.suite(request.suite or DEFAULT_SUITE)
     names = (request.workload,) if request.workload else suite.workloads
     workloads = tuple(load.workload(name) for name in names)
-    mode = Mode(request.mode) if request.mode else None
-    asked = Counters(request.counters) if request.counters else suite.counters
+    changed = settings.override(suite.settings, request.settings, "settings")
+    mode = changed[0].mode if "mode" in request.settings else None
+    asked = changed[0].counters
     kvm = (machine or Machine()).probe() if needs_probe(asked, mode) else None
-    choice = choose(asked, mode, suite.mode, kvm)
-    suite = replace(
-        suite,
-        mode=choice.mode,
-        seeds=request.seeds or suite.seeds,
-        pti=request.pti or suite.pti,
-        smp=request.smp or suite.smp,
-        profile=request.profile or suite.profile,
-        pcid=request.pcid or suite.pcid,
-        kernel_image=request.kernel_image or suite.kernel_image,
-        data_side=suite.data_side if request.data_side is None else request.data_side,
-        kaslr=suite.kaslr if request.kaslr is None else request.kaslr,
-    )
+    choice = choose(asked, mode, suite.shared.mode, kvm)
+    seeds = suite.seeds if request.seeds is None else settings.seeds(request.seeds, "seeds")
+    suite = replace(suite, settings=changed, seeds=seeds).with_settings(mode=choice.mode)
     if request.trace:
         _check_trace(choice, suite)
-    itlb.profile_path(suite.profile)
+    _check_profile(request, suite)
     for spec, _ in workloads:
         matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
     return Plan(suite=suite, workloads=workloads, asked=asked, choice=choice)
+
+
+def _check_profile(request: RunRequest, suite: SuiteSpec) -> None:
+    try:
+        itlb.profile_path(suite.shared.profile)
+    except UserError as error:
+        where = "settings" if "profile" in request.settings else f"suite {suite.name}"
+        raise UserError(f"{where}: profile: {error.message}", error.remedy) from None
 
 
 def _check_trace(choice: Choice, suite: SuiteSpec) -> None:
@@ -131,9 +122,10 @@ def _check_trace(choice: Choice, suite: SuiteSpec) -> None:
             f"--trace with --counters {choice.counters}: only the model sees pages",
             "add --counters model",
         )
-    if choice.mode is not Mode.EXACT and suite.smp > 1:
+    smp = suite.shared.smp
+    if choice.mode is not Mode.EXACT and smp > 1:
         raise UserError(
-            f"--trace with --mode {choice.mode} --smp {suite.smp}: the order of pages is lost",
+            f"--trace with --mode {choice.mode} --smp {smp}: the order of pages is lost",
             "use --mode exact, or --smp 1",
         )
 
@@ -154,11 +146,12 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         with folder_errors(Path(folder)):
-            frozen = freeze(planned.workloads, planned.suite.profile, Path(folder))
+            frozen = freeze(planned.workloads, planned.suite.shared.profile, Path(folder))
         kernels = _kernel_text(request, planned.suite)
         if request.baseline is not None:
             _check_baseline(request.baseline, names(kernels, progress))
-        check = fit.checker((spec for spec, _ in planned.workloads), planned.suite.pti)
+        isolation = dict.fromkeys(one.pti for one in planned.suite.settings)
+        check = fit.checker((spec for spec, _ in planned.workloads), isolation)
         source = saved.kernel_source if saved else None
         prepared = machine.prepare(
             kernels, frozen, progress, model=model, check=check, source=source
@@ -169,7 +162,8 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
 def _given(request: RunRequest) -> dict[str, object]:
     """The options that were given beside --resume and have to do with what is run."""
     values = {f.name: getattr(request, f.name) for f in fields(request)}
-    beside = ("resume", "out", "jobs")
+    values |= request.settings
+    beside = ("resume", "out", "jobs", "settings")
     absent = {"trace": False, "params": {}}
     return {n: v for n, v in values.items() if n not in beside and v != absent.get(n)}
 
@@ -181,6 +175,7 @@ def _as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
         kernels=saved.kernels,
         trace=saved.trace,
         baseline=saved.manifest.baseline,
+        settings={},
         params={},
     )
 
@@ -226,8 +221,8 @@ def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan
     if found.works:
         return replace(planned, choice=replace(planned.choice, reason=found.reason))
     suite = load.suite(request.suite or DEFAULT_SUITE)
-    choice = choose(Counters.AUTO, None, suite.mode, found)
-    return replace(planned, suite=replace(planned.suite, mode=choice.mode), choice=choice)
+    choice = choose(Counters.AUTO, None, suite.shared.mode, found)
+    return replace(planned, suite=planned.suite.with_settings(mode=choice.mode), choice=choice)
 
 
 @contextmanager
@@ -323,7 +318,7 @@ def _all(
     machine: Machine,
 ) -> RunOutcome:
     stop = threading.Event()
-    jobs = parallel(request.jobs, planned.suite.mode, max((t.memory_mib for t in todo), default=1))
+    jobs = parallel(request.jobs, planned.choice.mode, max((t.memory_mib for t in todo), default=1))
     ended = failed = 0
 
     def one(spec: TrialSpec) -> TrialRecord:

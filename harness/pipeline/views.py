@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.analysis.compare import Comparison, compare
-from harness.config import load
+from harness.config import load, settings
 from harness.itlb import build as itlb
 from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
-from harness.report import exports, markdown, profiles, terminal
+from harness.report import exports, markdown, profiles, terminal, text
 from harness.store import find_run, load_run
 
 
@@ -72,7 +72,7 @@ def listing(*, workloads_only: bool, as_json: bool) -> str:
         if not workloads_only:
             document |= {
                 "variants": msgspec.to_builtins(list(load.variants().values())),
-                "suites": msgspec.to_builtins(list(load.suites().values())),
+                "suites": [settings.document(suite) for suite in load.suites().values()],
                 "profiles": itlb.profiles(),
             }
         return json.dumps(document, indent=2) + "\n"
@@ -86,10 +86,7 @@ def listing(*, workloads_only: bool, as_json: bool) -> str:
                     s.name,
                     s.title,
                     f"{', '.join(s.workloads)}; seeds {len(s.seeds)}; "
-                    f"pti {'/'.join(s.pti)}; {s.mode}, {s.smp} vCPU; pcid {s.pcid}"
-                    + (f"; kernel_image {s.kernel_image}" if s.kernel_image != "tables" else "")
-                    + ("; data side" if s.data_side else "")
-                    + ("; kaslr" if s.kaslr else ""),
+                    + "  ".join(text.setting_words(settings.values(s.settings))),
                 )
                 for s in load.suites().values()
             ]

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.analysis.compare import compare
 from harness.errors import UserError
-from harness.model import Manifest, Reading, TrialRecord
+from harness.model import SETTINGS, Manifest, Reading, TrialRecord, setting_text
 from harness.report import influx, openmetrics, pyperf_file
 from harness.report.markdown import render
 from harness.store.load import LoadedRun
@@ -26,16 +26,7 @@ CSV_COLUMNS = (
     "workload",
     "seed",
     "repeat",
-    "pti",
-    "pcid",
-    "kernel_image",
-    "data_side",
-    "kaslr",
-    "profile",
-    "mode",
-    "smp",
-    "counters",
-    "memory_mib",
+    *SETTINGS,
     "params",
     "started",
     "name",
@@ -78,16 +69,7 @@ def _csv_trial(manifest: Manifest, record: TrialRecord) -> list[str | int]:
         spec.workload,
         spec.seed,
         spec.repeat,
-        spec.pti,
-        spec.pcid,
-        spec.kernel_image,
-        "on" if spec.data_side else "off",
-        "on" if spec.kaslr else "off",
-        spec.profile,
-        spec.mode.value,
-        spec.smp,
-        spec.counters.value,
-        spec.memory_mib,
+        *map(setting_text, spec.values.values()),
         _object(spec.params),
         record.started,
     ]

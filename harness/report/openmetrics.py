@@ -20,7 +20,15 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from harness.metrics.catalogue import Catalogue, of_workload
-from harness.model import Manifest, Reading, Status, TrialRecord, TrialStatus
+from harness.model import (
+    SETTINGS,
+    Manifest,
+    Reading,
+    Status,
+    TrialRecord,
+    TrialStatus,
+    setting_text,
+)
 from harness.store.load import LoadedRun
 
 PREFIX = "execmem_bench"
@@ -158,15 +166,9 @@ def trial_labels(manifest: Manifest, record: TrialRecord) -> dict[str, str]:
         "workload": spec.workload,
         "seed": str(spec.seed),
         "repeat": str(spec.repeat),
-        "pti": spec.pti,
-        "pcid": spec.pcid,
-        "kernel_image": spec.kernel_image,
-        "data_side": "on" if spec.data_side else "off",
-        "kaslr": "on" if spec.kaslr else "off",
-        "profile": spec.profile,
-        "mode": spec.mode.value,
-        "smp": str(spec.smp),
-        "counters": spec.counters.value,
+        **{
+            name: setting_text(value) for name, value in spec.values.items() if SETTINGS[name].label
+        },
     }
 
 

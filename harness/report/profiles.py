@@ -2,8 +2,9 @@
 """Several CPUs' answers to one question in one table: builds side by side, CPU by CPU."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.analysis.comparability import Settings
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
 from harness.metrics.catalogue import MEASURED, ORIGIN_TITLES
 from harness.report import text
@@ -33,7 +34,7 @@ class ProfileLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileTable:
-    """All CPUs for one workload and one isolation setting."""
+    """All CPUs for one workload and its settings."""
 
     title: str
     builds: tuple[str, ...]
@@ -42,23 +43,24 @@ class ProfileTable:
 
 def tables(comparisons: Sequence[Comparison]) -> tuple[ProfileTable, ...]:
     """The tables of runs that differ in the CPU profile only, per second of guest time."""
-    groups: dict[tuple[str, ...], list[Block]] = {}
+    groups: dict[Settings, list[Block]] = {}
     for comparison in comparisons:
         for block in comparison.blocks:
-            found = block.settings
-            key = (found.workload, found.pti, found.pcid, found.kernel_image)
-            groups.setdefault(key, []).append(block)
+            groups.setdefault(replace(block.settings, profile=""), []).append(block)
     return tuple(
         ProfileTable(
-            title=(
-                f"{workload}, pti={pti}, pcid={pcid}, kernel_image={image}: "
-                f"per second, {text.seeds_line(_seeds(blocks[0]))}"
-            ),
+            title=f"{_title(shared)}: per second, {text.seeds_line(_seeds(blocks[0]))}",
             builds=blocks[0].builds,
             lines=tuple(line for block in blocks for line in _lines(block)),
         )
-        for (workload, pti, pcid, image), blocks in groups.items()
+        for shared, blocks in groups.items()
     )
+
+
+def _title(shared: Settings) -> str:
+    """The workload and the settings of a table, the profile apart."""
+    values = {name: value for name, value in shared.values.items() if name != "profile"}
+    return ", ".join([shared.workload, *text.setting_words(values)])
 
 
 def _seeds(block: Block) -> tuple[int, ...]:

@@ -2,10 +2,12 @@
 """Numbers, ratios and settings as words. Pure."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from harness.analysis.comparability import Settings
 from harness.analysis.stats import Method, Ratio, Summary, Verdict
-from harness.model import Status
+from harness.model import SETTINGS, Status, TrialSettings, setting_text
 
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"))
@@ -133,21 +135,24 @@ def short_reason(found: Ratio) -> str:
     return "no ratio"
 
 
-def settings_line(settings: Settings) -> str:
+def settings_line(settings: TrialSettings) -> str:
     """All settings that a table's figures hold for."""
-    words = [
-        f"pti={settings.pti}",
-        f"pcid={settings.pcid}",
-        *([f"kernel_image={settings.kernel_image}"] if settings.kernel_image != "tables" else []),
-        *(["data_side=on"] if settings.data_side else []),
-        *(["kaslr=on"] if settings.kaslr else []),
-        f"profile={settings.profile}",
-        f"mode={settings.mode.value}",
-        f"smp={settings.smp}",
-        f"counters={settings.counters.value}",
-        f"memory={settings.memory_mib} MiB",
-    ]
-    return "  ".join(words)
+    return "  ".join(setting_words(settings.values))
+
+
+def setting_words(values: Mapping[str, Any]) -> list[str]:
+    """``title=value`` of each setting in ``values``, without those that nobody changed.
+
+    A swept setting may have a tuple of values.
+    """
+    words = []
+    for name, value in values.items():
+        setting = SETTINGS[name]
+        if not (setting.only_if_changed and value == setting.default):
+            several = value if isinstance(value, tuple) else (value,)
+            shown = ",".join(map(setting_text, several))
+            words.append(f"{setting.title}={shown}{setting.unit}")
+    return words
 
 
 def params_line(settings: Settings) -> str:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reading saved runs back; what cannot be trusted is refused by path, line and field."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from harness.config.located import located
 from harness.errors import DataError, UserError
 from harness.model import Manifest, TrialRecord, TrialSpec, TrialStatus
 from harness.store.schema import check_version
@@ -143,22 +143,6 @@ def _decode(data: bytes, cls: type[Document], where: str) -> Document:
     try:
         return msgspec.convert(raw, cls)
     except msgspec.ValidationError as error:
-        said, _, dotted = str(error).partition(" - at `")
-        dotted = dotted.rstrip("`").removeprefix("$").removeprefix(".")
-        value = _value_at(raw, dotted)
-        at = f"{dotted}: " if dotted else ""
-        shown = f" (it is {value!r:.80})" if dotted and value is not None else ""
         raise DataError(
-            f"{where}: {at}{said}{shown}", "correct the field, or restore the file"
+            f"{where}: {located(error, raw)}", "correct the field, or restore the file"
         ) from error
-
-
-def _value_at(raw: Any, dotted: str) -> Any:
-    for name, index in re.findall(r"([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", dotted):
-        if name and isinstance(raw, dict):
-            raw = raw.get(name)
-        elif index.isdigit() and isinstance(raw, list) and int(index) < len(raw):
-            raw = raw[int(index)]
-        else:
-            return None
-    return raw

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.guest import console
 from harness.guest.protocol import Stream
 from harness.image import build as image
-from harness.itlb.build import plugin_option
+from harness.itlb.build import model_options, plugin_option
 from harness.model import TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest
@@ -93,11 +93,8 @@ def _plugin(spec: TrialSpec, model: Model, work: Path) -> str:
         model.plugin,
         work / trial_files.REPORT,
         model.profile,
-        spec.pcid,
-        spec.pti,
+        model_options(spec),
         trace=work / trial_files.TRACE if model.trace else None,
-        kernel_image=spec.kernel_image,
-        data=spec.data_side,
     )
 
 

@@ -19,7 +19,7 @@ from harness.counters.facts import files as files_by_edge
 from harness.counters.facts import page_tables, snapshots
 from harness.counters.readings import RawTrial
 from harness.guest.decoded import decode
-from harness.model import Counters, Mode, TrialSpec
+from harness.model import Counters, Mode, Pcid, Pti, TrialSpec
 from harness.tests.golden import DATA
 
 VARIANTS = ("upstream", "bpf_prog_pack")
@@ -95,12 +95,12 @@ def spec(counters: Counters = Counters.MODEL) -> TrialSpec:
         variant="upstream",
         workload="trig-kprobe",
         seed=1,
-        pti="on",
+        pti=Pti.ON,
         mode=Mode.EXACT,
         smp=2,
         counters=counters,
         profile="skylake-sp",
-        pcid="tagged",
+        pcid=Pcid.TAGGED,
         memory_mib=2048,
         params={},
     )

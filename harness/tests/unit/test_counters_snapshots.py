@@ -22,7 +22,7 @@ from harness.counters.facts.guest_tables import EdgeTables, at_edge
 from harness.counters.facts.page_tables import PageTables
 from harness.counters.facts.snapshots import Snapshot
 from harness.errors import TrialError
-from harness.model import Reading, Status
+from harness.model import Pti, Reading, Status
 from harness.tests.unit.captured_trials import runs_of, snapshot, spec, trial
 
 TEXT = 0xFFFFFFFF81000000
@@ -314,4 +314,4 @@ def test_a_kernel_that_does_not_isolate_is_noted() -> None:
     plain = replace(raw, report=json.dumps(report).encode())
     (note,) = readings.of_trial(spec(), plain).notes
     assert "does not isolate" in note
-    assert readings.of_trial(replace(spec(), pti="off"), plain).notes == ()
+    assert readings.of_trial(replace(spec(), pti=Pti.OFF), plain).notes == ()

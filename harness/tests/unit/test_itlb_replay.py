@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from harness import proc
 from harness.errors import DataError
 from harness.itlb import build
-from harness.itlb.replay import Policy, replay
+from harness.itlb.replay import replay
+from harness.tests.unit import synthetic_runs as made
 
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROFILES = [build.profile_path(name) for name in build.profiles()]
@@ -343,9 +344,10 @@ def test_any_bytes_end_cleanly(
 
 def test_from_python(programs: dict[str, Path], tmp_path: Path) -> None:
     trace, live = record(programs, tmp_path, operations(3, 300))
-    out: Any = replay(trace, SKYLAKE, Policy(), tmp_path / "out.json")
-    assert out.read_bytes() == live.read_bytes()
+    for options in ({}, build.replay_options(made.spec())):
+        out: Any = replay(trace, SKYLAKE, options, tmp_path / "out.json")
+        assert out.read_bytes() == live.read_bytes()
     trace.write_bytes(trace.read_bytes()[:-20])
     with pytest.raises(DataError, match="cut short"):
-        replay(trace, SKYLAKE, Policy(), tmp_path / "other.json")
+        replay(trace, SKYLAKE, {}, tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()

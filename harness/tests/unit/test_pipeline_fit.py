@@ -13,6 +13,8 @@ from harness.model import (
     Counters,
     KernelIdentity,
     Mode,
+    Pcid,
+    Pti,
     TrialSpec,
     TrialStatus,
     VariantSpec,
@@ -94,8 +96,8 @@ def test_such_a_trial_fails_without_a_boot(tmp_path: Path) -> None:
         plugin=None, programs={},
     )  # fmt: skip
     spec = TrialSpec(
-        variant="good", workload="w", seed=1, pti="on", mode=Mode.EXACT, smp=1,
-        counters=Counters.NONE, profile="", pcid="", memory_mib=1, params={},
+        variant="good", workload="w", seed=1, pti=Pti.ON, mode=Mode.EXACT, smp=1,
+        counters=Counters.NONE, profile="", pcid=Pcid.TAGGED, memory_mib=1, params={},
     )  # fmt: skip
     record = trial.run_trial(
         spec,

@@ -326,7 +326,9 @@ class WithPmu:
 def test_auto_falls_back_where_the_pmu_does_not_count(
     captured: Path, tmp_path: Path, check: Change, counters: Counters, mode: Mode, reason: str
 ) -> None:
-    request = RunRequest(suite="smoke", kernels="upstream", counters="auto", out=tmp_path)
+    request = RunRequest(
+        suite="smoke", kernels="upstream", settings={"counters": "auto"}, out=tmp_path
+    )
     target = WithPmu(RecordedTarget(folder=captured), check)
     outcome = run(request, Progress(quiet=True), machine(target, kvm=True))
     loaded = load_run(outcome.path)
@@ -346,7 +348,7 @@ def test_a_baseline_that_is_no_kernel_of_the_run(captured: Path, tmp_path: Path)
 def test_the_payload_has_all_that_the_trial_needs(captured: Path, tmp_path: Path) -> None:
     target = Altered(RecordedTarget(folder=captured), {}, [])
     request = RunRequest(
-        suite="smoke", kernels="upstream", counters="both", trace=True, out=tmp_path
+        suite="smoke", kernels="upstream", settings={"counters": "both"}, trace=True, out=tmp_path
     )
     run(request, Progress(quiet=True), machine(target))
     (payload,) = target.seen

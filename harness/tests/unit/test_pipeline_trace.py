@@ -10,9 +10,9 @@ from harness.pipeline.run import RunRequest, plan
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (RunRequest(trace=True, counters="none"), "--trace with --counters none"),
+        (RunRequest(trace=True, settings={"counters": "none"}), "--trace with --counters none"),
         (
-            RunRequest(trace=True, counters="model", mode="fast", smp=2),
+            RunRequest(trace=True, settings={"counters": "model", "mode": "fast", "smp": 2}),
             "--trace with --mode fast --smp 2",
         ),
     ],
@@ -24,4 +24,5 @@ def test_refused_before_anything_is_built(request_: RunRequest, message: str) ->
 
 @pytest.mark.parametrize(("mode", "smp"), [("exact", 4), ("fast", 1)])
 def test_one_vcpu_thread_will_do(mode: str, smp: int) -> None:
-    assert plan(RunRequest(trace=True, counters="model", mode=mode, smp=smp)).choice
+    settings = {"counters": "model", "mode": mode, "smp": smp}
+    assert plan(RunRequest(trace=True, settings=settings)).choice

@@ -40,13 +40,13 @@ class Boot:
     told_pti: str | None = None  # what the plugin is told; None: as it is
 
     def report(self, folder: Path, **words: Any) -> bytes:
-        """The model's report; ``words`` are those of ``itlb.plugin_option``."""
+        """The model's report; ``words`` are more of the plugin's options."""
         folder.mkdir(parents=True, exist_ok=True)
         kernel = prepare.kernels(self.kernel, Progress(), bench=False).kernels[0]
         out, profile = folder / "itlb.json", itlb.profile_path(self.profile)
-        plugin = itlb.plugin_option(
-            itlb.build_plugin().path, out, profile, self.pcid, self.told_pti or self.pti, **words
-        )
+        trace = words.pop("trace", None)
+        options = {"pcid": self.pcid, "pti": self.told_pti or self.pti, **words}
+        plugin = itlb.plugin_option(itlb.build_plugin().path, out, profile, options, trace=trace)
         vm = VmRequest(
             kernel=kernel.image, initrd=self.initrd, mode=self.mode, smp=self.smp,
             memory_mib=512, seed=1, pti=self.pti, console=folder / "console.log",

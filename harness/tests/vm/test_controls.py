@@ -13,7 +13,10 @@ pytestmark = pytest.mark.vm
 
 def test_kernel_text_on_small_pages_raises_the_count(tmp_path: Path) -> None:
     request = RunRequest(
-        suite="smoke", kernels="bpf_prog_pack,text-4k", pti=("on",), counters="model", out=tmp_path
+        suite="smoke",
+        kernels="bpf_prog_pack,text-4k",
+        settings={"pti": "on", "counters": "model"},
+        out=tmp_path,
     )
     outcome = run(request, Progress(quiet=True))
     assert (outcome.failed, outcome.interrupted) == (0, False)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from harness.itlb import build as itlb
-from harness.itlb.replay import Policy
 from harness.itlb.replay import replay as replay_trace
 from harness.model import Mode
 from harness.tests.vm.modelled import Boot, initrd_of
@@ -70,7 +69,7 @@ def test_runs_are_equal_and_replay_equals_them(
 ) -> None:
     guest, trace, report = recorded
     assert guest.report(tmp_path / "work") == report
-    out = replay_trace(trace, itlb.profile_path(guest.profile), Policy(), tmp_path / "out.json")
+    out = replay_trace(trace, itlb.profile_path(guest.profile), {}, tmp_path / "out.json")
     assert out.read_bytes() == report
 
 

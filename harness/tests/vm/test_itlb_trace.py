@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.itlb import build as itlb
-from harness.itlb.replay import Policy, replay
+from harness.itlb.replay import replay
 from harness.tests.vm.modelled import Boot, initrd_of
 
 pytestmark = pytest.mark.vm
@@ -64,7 +64,7 @@ def test_recording_changes_nothing_and_runs_are_equal(
 
 def test_replay_equals_live(recorded: tuple[int, str, Path, bytes], tmp_path: Path) -> None:
     _, _, trace, report = recorded
-    out = replay(trace, itlb.profile_path("skylake-sp"), Policy(), tmp_path / "out.json")
+    out = replay(trace, itlb.profile_path("skylake-sp"), {}, tmp_path / "out.json")
     assert out.read_bytes() == report
 
 
@@ -76,7 +76,7 @@ def test_another_profile_and_policy_replay_as_they_run(
     live = run(
         initrd, tmp_path / "work", smp, pti, OTHER, pcid="flush", kernel_image="pcid", hits=True
     )
-    policy = Policy(pcid="flush", kernel_image="pcid", hits=True)
+    policy = {"pcid": "flush", "kernel_image": "pcid", "hits": True}
     out = replay(trace, itlb.profile_path(OTHER), policy, tmp_path / "out.json")
     assert out.read_bytes() == live
 
@@ -93,9 +93,9 @@ def test_loads_and_stores_replay_as_they_ran(initrd: Path, tmp_path: Path) -> No
     work = tmp_path / "work"
     report = run(initrd, work, 1, "on", trace=work / "itlb.trace", data=True)
     profile = itlb.profile_path("skylake-sp")
-    out = replay(work / "itlb.trace", profile, Policy(data_side=True), tmp_path / "with.json")
+    out = replay(work / "itlb.trace", profile, {"data": True}, tmp_path / "with.json")
     assert out.read_bytes() == report
     (data,) = json.loads(report)["windows"][1]["data"]
     assert data["lookups"] > 1000
-    without = replay(work / "itlb.trace", profile, Policy(), tmp_path / "without.json")
+    without = replay(work / "itlb.trace", profile, {}, tmp_path / "without.json")
     assert without.read_bytes() == run(initrd, tmp_path / "second", 1, "on")

@@ -125,8 +125,8 @@ def test_both_are_one_source_and_one_configuration() -> None:
 
 def test_nothing_breaks_when_modules_race(tmp_path: Path) -> None:
     request = RunRequest(
-        suite="smoke", workload="modules-race", kernels=",".join(KERNELS), counters="none",
-        smp=2, params={"loads": 120}, out=tmp_path, jobs=1,
+        suite="smoke", workload="modules-race", kernels=",".join(KERNELS),
+        settings={"counters": "none", "smp": 2}, params={"loads": 120}, out=tmp_path, jobs=1,
     )  # fmt: skip
     for record in load_run(run(request, Progress()).path).records:
         assert record.status is TrialStatus.OK, record.failure

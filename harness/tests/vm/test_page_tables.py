@@ -30,7 +30,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
     request = RunRequest(
         suite="smoke",
         kernels=",".join(VARIANTS),
-        pti=("on", "off"),
+        settings={"pti": ("on", "off")},
         params={"instances": 2, "window_s": 0.1},
         out=tmp_path_factory.mktemp("results"),
         jobs=1,

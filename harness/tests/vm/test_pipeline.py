@@ -105,7 +105,11 @@ def text_start(loaded: LoadedRun, out: Path, seed: int) -> int:
 def test_a_seed_moves_the_kernel_where_asked(tmp_path: Path) -> None:
     """Equal seeds give equal addresses and readings, also where the kernel draws them."""
     request = RunRequest(
-        suite="smoke", kernels="execmem", kaslr=True, params=dict(SMALL), out=tmp_path / "two"
+        suite="smoke",
+        kernels="execmem",
+        settings={"kaslr": True},
+        params=dict(SMALL),
+        out=tmp_path / "two",
     )
     two = load_run(run(replace(request, seeds=(1, 2)), Progress()).path)
     again = load_run(run(replace(request, seeds=(1,), out=tmp_path / "again"), Progress()).path)
@@ -173,7 +177,7 @@ def test_perf_without_a_pmu_is_not_supported_never_zero(tmp_path: Path) -> None:
     request = RunRequest(
         suite="smoke",
         kernels="bpf_prog_pack",
-        counters="both",
+        settings={"counters": "both"},
         params={"instances": 2, "window_s": 0.2},
         out=tmp_path,
     )
