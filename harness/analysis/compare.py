@@ -12,6 +12,8 @@ from statistics import mean
 
 from harness.analysis import derive, programs
 from harness.analysis.comparability import Settings, check
+from harness.analysis.sites import NamedTrial, SiteRow
+from harness.analysis.sites import gather as gather_sites
 from harness.analysis.stats import Ratio, Summary, ratio, summarise
 from harness.analysis.verdicts import Verdicts, gather
 from harness.errors import UserError
@@ -103,6 +105,7 @@ class Block:
     rows: tuple[Row, ...]
     failures: tuple[TrialFailure, ...] = ()
     verdicts: Verdicts | None = None  # of the kernel's own tests, where the workload runs them
+    sites: tuple[SiteRow, ...] = ()  # named texts, those with most walks first
     notes: tuple[str, ...] = ()
 
 
@@ -294,6 +297,18 @@ def _block(
             if t.record.status is not TrialStatus.OK
         ),
         verdicts=gather(((t.build, t.record.verdicts) for t in good), present, baseline),
+        sites=gather_sites(
+            (
+                NamedTrial(
+                    build=t.build,
+                    seed=t.seed,
+                    sites=t.record.sites,
+                    windows=len(t.record.windows),
+                )
+                for t in good
+            ),
+            present,
+        ),
         notes=(
             *filter(None, [programs.note((t.build, t.record.readings) for t in good)]),
             *dict.fromkeys(note for t in trials for note in t.record.notes),

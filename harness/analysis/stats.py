@@ -17,6 +17,10 @@ import scipy.special  # type: ignore[import-untyped]
 CONFIDENCE = 0.95
 MATERIAL = 1.25
 """A change by this factor, up or down, must be outside an interval that shows no difference."""
+SPAN = 10.0
+"""An interval whose upper end is more than this many times the lower one gives no size."""
+MAX_SEEDS = 100
+"""More seeds than these are not counted out: "more than 100"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,9 @@ class Ratio:
     n: int = 0  # pairs of seeds, or the smaller number of seeds when not paired
     method: Method = Method.NONE
     reason: str = ""  # why there is no ratio, or no interval
+    log_sd: float | None = (
+        None  # standard deviation of the log ratio over seeds, where there is one
+    )
 
     @property
     def verdict(self) -> Verdict:
@@ -109,6 +116,31 @@ class Ratio:
         if self.low * MATERIAL > 1 and self.high < MATERIAL:
             return Verdict.NO_DIFFERENCE
         return Verdict.UNDECIDED
+
+    @property
+    def vague(self) -> bool:
+        """The interval says nothing that a reader could use.
+
+        It allows a material decrease and a material increase, or it spans more than ``SPAN``.
+        One that spans so much, but on one side of 1 and at least ``SPAN`` away from it, does say
+        something: at least tenfold.
+        """
+        if self.low is None or self.high is None or self.method is Method.CONSTANT:
+            return False
+        if self.low * MATERIAL <= 1 and self.high >= MATERIAL:
+            return True
+        return self.high > SPAN * self.low and self.high * SPAN > 1 and self.low < SPAN
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds, in all, that can be expected to decide; None for more than ``MAX_SEEDS``.
+
+        Meant for ratios that are vague or undecided and have a ``log_sd``: without one (zeros
+        among the values) nobody can tell.
+        """
+        if self.log_sd is None or self.n < 2:
+            return None
+        return seeds_to_settle(self.log_sd / _c4(self.n), more_than=self.n)
 
 
 def ratio(ours: Mapping[int, float], base: Mapping[int, float]) -> Ratio:
@@ -140,7 +172,8 @@ def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
         return _fieller(ours, base)
     logs = [math.log(y / x) for y, x in zip(ours, base, strict=True)]
     mean = math.fsum(logs) / n
-    half = _t(n - 1) * statistics.stdev(logs) / math.sqrt(n)
+    sd = statistics.stdev(logs)
+    half = _t(n - 1) * sd / math.sqrt(n)
     if half < 1e-12:
         value = math.exp(mean)
         return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
@@ -150,6 +183,7 @@ def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
         high=math.exp(mean + half),
         n=n,
         method=Method.PAIRED_LOG,
+        log_sd=sd,
     )
 
 
@@ -205,8 +239,8 @@ def _unpaired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
             method=Method.ONE_SEED,
             reason="one seed: no interval",
         )
-    vy = statistics.variance(logs_y) / len(logs_y)
-    vx = statistics.variance(logs_x) / len(logs_x)
+    variances = statistics.variance(logs_y), statistics.variance(logs_x)
+    vy, vx = variances[0] / len(logs_y), variances[1] / len(logs_x)
     if vy + vx < 1e-24:
         value = math.exp(difference)
         return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
@@ -218,7 +252,32 @@ def _unpaired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
         high=math.exp(difference + half),
         n=n,
         method=Method.UNPAIRED_LOG,
+        log_sd=math.sqrt(sum(variances)),
     )
+
+
+def seeds_to_settle(
+    log_sd: float, *, half_width: float = math.log(MATERIAL), more_than: int = 1
+) -> int | None:
+    """The fewest seeds for which the expected interval is narrow enough to show a material change.
+
+    ``log_sd`` is the true standard deviation of the log ratio over seeds. The half-width of
+    Student's interval, on the log scale, must be expected to fall below ``half_width``. Only
+    numbers above ``more_than`` are tried (at least 2 make an interval); None when more than
+    ``MAX_SEEDS`` are needed.
+    """
+    tried = range(max(2, more_than + 1), MAX_SEEDS + 1)
+    return next((n for n in tried if expected_half_width(log_sd, n) < half_width), None)
+
+
+def expected_half_width(log_sd: float, n: int) -> float:
+    """Half-width that the interval of ``n`` seeds has on average, on the log scale."""
+    return _t(n - 1) * _c4(n) * log_sd / math.sqrt(n)
+
+
+def _c4(n: int) -> float:
+    """Mean of the standard deviation of ``n`` normal values whose true one is 1."""
+    return math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 """What the user looks at: comparisons and exports of saved runs, lists."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,15 +43,23 @@ def show(
     form: str = "table",
     full: bool = False,
 ) -> None:
-    """Print the comparison of ``runs`` as table, json or markdown."""
+    """Print the comparison of ``runs`` as table, json or markdown; ``full`` with every reading."""
     found = comparison(runs, root, baseline, allow)
+    questions = _questions(found)
     console = terminal.output()
     if form == "json":
         print(msgspec.json.encode(found, enc_hook=str).decode())
     elif form == "markdown":
-        print(markdown.render(found), end="")
+        print(markdown.render(found, questions), end="")
     else:
-        terminal.render(found, console, full=full)
+        paths = [os.path.relpath(find_run(name, root)) for name in runs]
+        terminal.render(found, console, full=full, questions=questions, paths=paths)
+
+
+def _questions(found: Comparison) -> dict[str, str]:
+    """The questions of the workloads that are here; a run may be of one that is not."""
+    names = {block.settings.workload for block in found.blocks} & set(load.workload_folders())
+    return {name: load.workload(name)[0].question for name in names}
 
 
 def export(run: str, form: str, root: Path = RESULTS) -> str:

@@ -2,39 +2,77 @@
 """The comparison as Markdown (tables as GitHub and GitLab render them)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.analysis.compare import Block, Comparison
-from harness.report.summary import sentences
+from harness.report import answer
+from harness.report.answer import Answer
+from harness.report.named import TITLE as NAMED_TITLE
+from harness.report.named import NamedTable, named_table
 from harness.report.tables import Line, table
 from harness.report.terminal import legend
 from harness.report.verdicts import VerdictTable, verdict_table
 
 
-def render(comparison: Comparison) -> str:
-    """``comparison`` as a Markdown document."""
-    text = "\n".join(_document(comparison))
+def render(comparison: Comparison, questions: Mapping[str, str] | None = None) -> str:
+    """``comparison`` as a Markdown document; ``questions`` by workload, where they are known."""
+    text = "\n".join(_document(comparison, questions or {}))
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 
-def _document(comparison: Comparison) -> Iterator[str]:
+def _document(comparison: Comparison, questions: Mapping[str, str]) -> Iterator[str]:
     builds = [b + (" (baseline)" if b == comparison.baseline else "") for b in comparison.builds]
     yield f"# {escape(', '.join(builds))}"
     yield ""
     yield f"Runs: {', '.join(f'`{run}`' for run in comparison.runs)}"
     yield ""
-    yield from _list("What was found", sentences(comparison))
+    found = answer.answers(comparison, questions)
+    for one in found:
+        yield from _answer(one)
+    for line in answer.legend(found):
+        yield escape(line)
+        yield ""
+    yield from _list("Notes", comparison.notes)
+    yield from _list("Problems", comparison.problems)
     for block in comparison.blocks:
         yield ""
         yield from _block(block)
     yield ""
     yield from _list("How to read it", legend(comparison))
-    yield from _list("Notes", comparison.notes)
-    yield from _list("Problems", comparison.problems)
+
+
+def _answer(found: Answer) -> Iterator[str]:
+    yield f"## {escape(found.workload)}"
+    yield ""
+    if found.question:
+        yield f"**{escape(found.question)}**"
+        yield ""
+    yield f"Settings: `{found.settings}`  "
+    yield f"Parameters: `{found.params}`  "
+    yield f"Seeds: {escape(found.seeds)}"
+    yield ""
+    if found.lines:
+        heads = [
+            f"pti={c.pti}<br>{escape(c.build)}" + (f"<br>{escape(c.remark)}" if c.remark else "")
+            for c in found.columns
+        ]
+        yield f"| reading | unit | {' | '.join(heads)} |"
+        yield "|:---|:---|" + "---:|" * len(heads)
+        for line in found.lines:
+            cells = [f"{escape(cell.value)} {escape(cell.ratio)}".strip() for cell in line.cells]
+            yield f"| {escape(line.title)} | {escape(line.unit)} | {' | '.join(cells)} |"
+        yield ""
+    for verdict in found.verdicts:
+        yield f"- **{escape(verdict.build)}, {verdict.pti}:** {escape(verdict.sentence)}"
+    yield ""
+    yield from _list("The kernel's own tests", [test.value for test in found.tests])
+    yield from _list("Not counted", found.uncounted)
+    yield from _list("Failed trials", found.failures)
+    yield from _list("Notes", found.notes)
 
 
 def _block(block: Block) -> Iterator[str]:
-    shown = table(block, full=True)
+    shown = table(block)
     yield f"## {escape(shown.title)}, pti={block.settings.pti}"
     yield ""
     yield f"Settings: `{shown.settings}`  "
@@ -53,7 +91,9 @@ def _block(block: Block) -> Iterator[str]:
         yield _line(line, len(shown.columns))
     yield ""
     if block.verdicts is not None:
-        yield from _verdicts(verdict_table(block.verdicts, block.baseline, full=True))
+        yield from _verdicts(verdict_table(block.verdicts, block.baseline))
+    if (named := named_table(block)) is not None:
+        yield from _named(named)
     yield from _list("Failed trials", shown.failures)
     yield from _list("Footnotes", shown.footnotes)
     yield from _list("Notes", shown.notes)
@@ -66,6 +106,17 @@ def _verdicts(shown: VerdictTable) -> Iterator[str]:
         yield "| " + " | ".join(map(escape, cells)) + " |"
     yield ""
     yield from _list("Verdicts of the kernel's own tests", (*shown.fine, *shown.new))
+
+
+def _named(shown: NamedTable) -> Iterator[str]:
+    yield f"{NAMED_TITLE[0].upper()}{NAMED_TITLE[1:]}:"
+    yield ""
+    yield "| " + " | ".join(map(escape, shown.columns)) + " |"
+    yield "|:---|:---|:---|" + "---:|" * (len(shown.columns) - 3)
+    for row in shown.rows:
+        yield "| " + " | ".join(map(escape, row)) + " |"
+    yield ""
+    yield from _list("About these", shown.notes)
 
 
 def _line(line: Line, columns: int) -> str:
@@ -82,7 +133,7 @@ def _line(line: Line, columns: int) -> str:
     return f"| {title} | {escape(line.unit)} | " + " | ".join(cells) + " |"
 
 
-def _list(title: str, lines: tuple[str, ...]) -> Iterator[str]:
+def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"{title}:"
         yield ""

@@ -1,133 +1,149 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was found, in sentences made from the data alone."""
+"""What each build did against the baseline, in sentences made from the data alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from harness.analysis.compare import Block, Cell, Comparison, Per, Row
-from harness.analysis.stats import Verdict
-from harness.metrics.catalogue import ORIGIN_TITLES
-from harness.model import Source
+from harness.analysis.compare import Block, Cell, Row
+from harness.analysis.stats import Method, Ratio, Verdict
 from harness.report import text
+from harness.report.decisive import Decided
 
-MAIN: tuple[tuple[str, str], ...] = (
-    ("itlb.walk_completed_4k", "all"),
-    ("itlb.walk_completed_4k", "bpf"),
-    ("itlb.stlb_hit", "all"),
-    ("itlb.walk_completed_2m_4m", "all"),
-    ("iTLB-load-misses", "all"),
+NONE, NEW, NO_RATIO = "none", "new", "no ratio"
+"""Groups of a sentence beside those of the verdicts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clause:
+    """One reading of one build. ``group`` is a verdict's value or one of those above."""
+
+    group: str
+    head: str  # words that begin the group: "fewer", "no difference in"
+    body: str
+
+
+def sentence(block: Block, build: str, lines: Sequence[Decided]) -> str:
+    """``fewer 4 kB walks (×0.29 [0.28, 0.29]); no difference in 2 MB walks (...).``
+
+    "" when nothing of ``lines`` is known for ``build``.
+    """
+    rows = [(line, line.row) for line in lines if line.curve is None and not line.sizes]
+    found = [clause for line, row in rows if (clause := _clause(line.noun, row, block, build))]
+    return "; ".join([*_entries(block, build, lines), *_grouped(found), *_seeds(rows, build)])
+
+
+def _seeds(rows: Sequence[tuple[Decided, Row]], build: str) -> Iterator[str]:
+    """How many seeds the intervals are over."""
+    ratios = [ratio for _, row in rows if (ratio := row.cells[build].ratio) is not None]
+    counts = sorted({r.n for r in ratios if r.low is not None and r.method is not Method.CONSTANT})
+    if counts:
+        shown = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        yield f"95 % intervals over {shown} seeds"
+
+
+_ORDER = (
+    Verdict.LOWER.value,
+    Verdict.HIGHER.value,
+    NEW,
+    Verdict.NO_DIFFERENCE.value,
+    NONE,
+    Verdict.UNDECIDED.value,
+    Verdict.ONE_SEED.value,
+    NO_RATIO,
 )
-"""Readings (name, origin) that the sentences are about."""
 
 
-FACTS: tuple[tuple[str, tuple[str, str]], ...] = (
-    ("bpf.text.pages_4k", ("at", "close")),
-    ("bpf.text.pages_2m", ("at", "close")),
-    ("bpf.text.mapped_bytes", ("at", "close")),
-    ("direct_map.splits_2m", ("phase", "load")),
-    ("tlb.remote_flush", ("phase", "load")),
-    ("wx.mappings", ("at", "close")),
-)
-"""Facts (name, label) that are told beside them, as they are, with no statistics."""
+def _grouped(clauses: Sequence[Clause]) -> Iterator[str]:
+    for group in _ORDER:
+        heads = dict.fromkeys(clause.head for clause in clauses if clause.group == group)
+        for head in heads:
+            bodies = [c.body for c in clauses if (c.group, c.head) == (group, head)]
+            yield f"{head} {_listed(bodies)}"
 
 
-def sentences(comparison: Comparison) -> tuple[str, ...]:
-    """One sentence per table and build other than the baseline, in table order."""
-    return tuple(line for block in comparison.blocks for line in block_sentences(block))
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def block_sentences(block: Block) -> tuple[str, ...]:
-    """What one table says of each build against the baseline."""
-    if not block.baseline:
-        return ()
-    head = f"{block.settings.workload}, pti={block.settings.pti}"
-    others = [build for build in block.builds if build != block.baseline]
-    return tuple(
-        f"{head}: {build} against {block.baseline}{what}: {'; '.join(found)}."
-        for build in others
-        for what, clauses in (("", _findings), (", facts", _facts))
-        if (found := tuple(clauses(block, build)))
-    )
-
-
-def _findings(block: Block, build: str) -> Iterator[str]:
-    """One clause per main reading; the seeds are said once, with the last clause."""
-    rows = main_rows(block)
-    ratios = [row.cells[build].ratio for row in rows]
-    counts = {found.n for found in ratios if found is not None and found.value is not None}
-    once = len(counts) == 1
-    for row in rows:
-        what = row.metric.title
-        origin = row.label("origin")
-        if origin not in ("", "all"):
-            what += f" of {ORIGIN_TITLES.get(origin, origin)}"
-        what += {Per.SECOND: " per second", Per.OPERATION: " per operation", Per.TOTAL: ""}[row.per]
-        if row.source is Source.PERF:
-            what += " by perf"
-        if len(block.windows) > 1:
-            what += f" in window {row.window}"
-        yield finding(what, row.cells[build], seeds=not once)
-    if once:
-        seeds = counts.pop()
-        yield "one seed, so no interval" if seeds == 1 else f"95 % intervals over {seeds} seeds"
-
-
-def _facts(block: Block, build: str) -> Iterator[str]:
-    """``4 kB pages covering BPF text 0 instead of 22``: medians over seeds."""
-    rows: dict[tuple[str, tuple[str, str]], list[Row]] = {}
-    for row in block.rows:
-        for label in row.labels:
-            rows.setdefault((row.metric.name, label), []).append(row)
-    for wanted in FACTS:
-        if wanted not in rows:
-            continue
-        # Counted calls where a kernel does not count by itself; never one against the other.
-        known = [r for r in rows[wanted] if all(r.cells[b].values for b in (build, block.baseline))]
-        row = (known or rows[wanted])[0]
-        ours, base = row.cells[build].summary, row.cells[block.baseline].summary
-        if ours is None or base is None:
-            yield f"{row.metric.title} unknown"
-            continue
-        old, new = text.number(base.median, row.unit), text.number(ours.median, row.unit)
-        phase = " while loading" if "phase" in dict(row.labels) else ""
-        change = new if new == old else f"{new} instead of {old}"
-        yield f"{row.metric.title}{phase} {change}" + (" in both" if new == old else "")
-
-
-def main_rows(block: Block) -> list[Row]:
-    """The rows that sentences are about: per second, else per operation, else totals."""
-    chosen: dict[tuple[str, str, str, str], Row] = {}
-    rank = {Per.SECOND: 0, Per.OPERATION: 1, Per.TOTAL: 2}
-    for row in block.rows:
-        key = (row.metric.name, row.label("origin"), row.source.value, row.window)
-        if key[:2] not in MAIN or row.window not in block.windows:
-            continue
-        if key not in chosen or rank[row.per] < rank[chosen[key].per]:
-            chosen[key] = row
-    return sorted(chosen.values(), key=lambda r: MAIN.index((r.metric.name, r.label("origin"))))
-
-
-def finding(what: str, cell: Cell, *, seeds: bool = True) -> str:
-    """``fewer 4 kB walks per second, ×0.76 [0.74, 0.78] (5 seeds)``."""
-    found = cell.ratio
-    if not cell.values:
-        reason = cell.unknown[0].reason if cell.unknown else "no trial gave a result"
-        return f"{what} unknown ({reason})"
-    if found is None or found.value is None:
-        if found is not None and "both are 0" in found.reason:
-            return f"no {what} in either"
-        reason = found.reason if found is not None else "no baseline"
-        return f"no ratio for {what} ({reason})"
-    words = {
-        Verdict.LOWER: f"fewer {what}",
-        Verdict.HIGHER: f"more {what}",
-        Verdict.NO_DIFFERENCE: f"no difference in {what}",
-        Verdict.UNDECIDED: f"undecided: {what}",
-        Verdict.ONE_SEED: what,
-        Verdict.UNDEFINED: what,
+def _clause(noun: str, row: Row, block: Block, build: str) -> Clause | None:
+    cell = row.cells[build]
+    ratio = cell.ratio
+    if not cell.values or ratio is None:
+        return None  # told as not counted
+    if ratio.value is None:
+        return _without_ratio(noun, row, cell, ratio, block.baseline)
+    verdict = ratio.verdict
+    fewer, more = _words(row.unit)
+    if verdict is Verdict.ONE_SEED:
+        body = f"{noun} ×{text.factor(ratio.value)}"
+        return Clause(group=verdict.value, head="one seed, so no interval:", body=body)
+    if verdict is Verdict.UNDEFINED:
+        body = f"{noun} (×{text.factor(ratio.value)}, {ratio.reason})"
+        return Clause(group=NO_RATIO, head="undecided:", body=body)
+    if verdict is Verdict.UNDECIDED:
+        size = f"about ×{text.order(ratio.value)}" if ratio.vague else text.ratio(ratio)
+        body = f"{noun} ({size}; {text.settle(ratio)})"
+        return Clause(group=verdict.value, head="undecided:", body=body)
+    heads = {
+        Verdict.LOWER: fewer,
+        Verdict.HIGHER: more,
+        Verdict.NO_DIFFERENCE: "no difference in",
     }
-    reason = f", {found.reason}" if found.verdict is Verdict.UNDEFINED else ""
-    tail = f" ({text.plural(found.n, 'seed')}{reason})" if seeds or reason else ""
-    said = text.ratio(found)
-    if found.verdict is Verdict.ONE_SEED:
-        said, tail = f"×{text.factor(found.value)}", " (1 seed)" if seeds else ""
-    return f"{words[found.verdict]}, {said}{tail}"
+    return Clause(group=verdict.value, head=heads[verdict], body=f"{noun} ({_size(ratio)})")
+
+
+def _size(ratio: Ratio) -> str:
+    """By how much, of a ratio whose interval is on one side of 1 or shows no difference."""
+    if ratio.value == 0 and ratio.method is Method.CONSTANT:
+        return "none left"
+    if not ratio.vague or ratio.value is None or ratio.low is None or ratio.high is None:
+        return text.ratio(ratio)
+    lower = ratio.high < 1
+    bound = (
+        f"at most ×{text.factor(ratio.high)}" if lower else f"at least ×{text.factor(ratio.low)}"
+    )
+    return f"{bound}; size undecided, about ×{text.order(ratio.value)}: {text.settle(ratio)}"
+
+
+def _without_ratio(noun: str, row: Row, cell: Cell, ratio: Ratio, baseline: str) -> Clause:
+    if "both are 0" in ratio.reason:
+        return Clause(group=NONE, head="none in either:", body=noun)
+    if "the baseline is 0" in ratio.reason and cell.summary is not None:
+        unit = f"{row.per.value and '/' + row.per.value}"
+        shown = f"{text.number(cell.summary.median, row.unit)}{unit}"
+        return Clause(group=NEW, head=f"where {baseline} has none:", body=f"{noun}, {shown}")
+    return Clause(group=NO_RATIO, head="no ratio:", body=f"{noun} ({ratio.reason})")
+
+
+def _words(unit: str) -> tuple[str, str]:
+    """``fewer`` of what is counted, ``less`` of bytes, ``lower`` of times and rates."""
+    base, _, per = unit.partition("/")
+    if base in ("B", "kB") and not per:
+        return "less", "more"
+    if base in ("s", "ns", "us", "ms", "share", "10^6") or per not in ("", "s", "op"):
+        return "lower", "higher"
+    return "fewer", "more"
+
+
+def _entries(block: Block, build: str, lines: Sequence[Decided]) -> Iterator[str]:
+    """Page-table entries by size, as they are: of different sizes there is no ratio."""
+    for line in lines:
+        if not line.sizes:
+            continue
+        ours, base = entries(line, build), entries(line, block.baseline)
+        if ours and base and ours != base:
+            yield f"{line.noun}: {ours} instead of {base}"
+
+
+def entries(line: Decided, build: str) -> str:
+    """``17 of 4 kB``, ``1 of 2 MB``: medians over seeds; "" where a size is unknown."""
+    sizes = {"4k": "4 kB", "2m": "2 MB", "1g": "1 GB"}
+    shown = []
+    for row in line.sizes:
+        summary = row.cells[build].summary
+        if summary is None:
+            return ""
+        if summary.median:
+            size = sizes[row.metric.name.rpartition("_")[2]]
+            shown.append(f"{text.number(summary.median)} of {size}")
+    return ", ".join(shown) or "none"

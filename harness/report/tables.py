@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A comparison's block as a table of texts, for the terminal and for Markdown alike."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import reference
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
-from harness.model import Kind, Section, Source, Status
+from harness.model import Section, Source, Status
 from harness.report import series, text
-
-MAX_OTHER = 16
-"""Lines of readings without an entry in the catalogue; more are in the exports."""
-
-MAIN_ORIGINS = ("all", "bpf", "corunner")
-"""Origins that are shown per operation as well."""
 
 _EDGES = {
     "baseline": "before loading",
@@ -29,7 +23,6 @@ _PHASES = {
     "unload": "while unloading",
     "trial": "whole trial",
 }
-_EDGE_SHOWN = ("close", "open", "end", "baseline")
 _UNITS = {"B": "", "kB": "", "operation": "op", "instruction": "insn"}
 """Units as tables write them; bytes carry theirs with the prefix."""
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -84,22 +77,14 @@ class _Footnotes:
         return tuple(f"{self.mark(said)} {said}" for said in self._numbers)
 
 
-def table(block: Block, *, full: bool = False) -> TextTable:
-    """``block`` as texts: iTLB readings first, then facts, then work done, then the rest.
-
-    Without ``full`` the origins beside all and BPF text, and facts of a window, are shown
-    per second only, and a state is shown at one edge of the window.
-    """
+def table(block: Block) -> TextTable:
+    """``block`` as texts: iTLB readings first, then facts, then work done, then the rest."""
     notes = _Footnotes()
-    shown, zero, unknown, left = _select(block, full)
+    shown, zero = _select(block)
     lines = tuple(_lines(block, shown, notes))
     extra = []
     if zero:
         extra.append("0 in every build at every seed: " + "; ".join(_titles(zero)))
-    for reason, rows in unknown.items():
-        extra.append(f"{reason}: " + "; ".join(_titles(rows)))
-    if left:
-        extra.append(f"{text.plural(left, 'more reading')} not shown: see `export`")
     return TextTable(
         title=block.settings.workload,
         settings=text.settings_line(block.settings),
@@ -117,71 +102,26 @@ def table(block: Block, *, full: bool = False) -> TextTable:
     )
 
 
-def _select(block: Block, full: bool) -> tuple[list[Row], list[Row], dict[str, list[Row]], int]:
-    """Rows to show; rows that are 0 everywhere; rows without a value anywhere, by the reason;
-    how many others are left out."""
+def _select(block: Block) -> tuple[list[Row], list[Row]]:
+    """Rows to show, and rows that are 0 everywhere."""
     shown: list[Row] = []
     zero: list[Row] = []
-    unknown: dict[str, list[Row]] = {}
-    left = others = 0
     rates = {_identity(row) for row in block.rows if row.per is not Per.TOTAL}
-    edges: dict[str, set[str]] = {}
-    known = _known_to_kernels(block.rows)
     curves = _zero_curves(block.rows)
-    for row in block.rows:
-        edges.setdefault(row.metric.name, set()).add(row.label("at"))
     for row in block.rows:
         if row.per is Per.TOTAL and _identity(row) in rates:
             continue
-        if not _wanted(row, block, full, edges[row.metric.name]):
-            continue
-        if not full and _is_counted_calls(row) and _asked(row) in known:
+        if not _wanted(row, block):
             continue
         if series.key(row) in curves or (not row.label(series.CYCLE) and _all_zero(row)):
             zero.append(row)
-        elif not full and (reason := _unknown_everywhere(row)):
-            unknown.setdefault(reason, []).append(row)
-        elif row.metric.section is Section.OTHER and others >= MAX_OTHER and not full:
-            left += 1
         else:
-            others += row.metric.section is Section.OTHER
             shown.append(row)
-    return shown, zero, unknown, left
-
-
-def _unknown_everywhere(row: Row) -> str:
-    """The one reason for which no build has a value; "" where one has, or reasons differ.
-
-    What the tables are about, the iTLB, is shown in its place all the same.
-    """
-    if row.metric.section is Section.ITLB or any(cell.values for cell in row.cells.values()):
-        return ""
-    reasons = {(u.status, u.reason) for cell in row.cells.values() for u in cell.unknown}
-    if len(reasons) != 1:
-        return ""
-    ((status, reason),) = reasons
-    return f"{text.STATUS_WORDS[status]} on any build ({reason})"
+    return shown, zero
 
 
 def _is_counted_calls(row: Row) -> bool:
     return row.source is Source.MODEL and by_counted_calls(row.metric)
-
-
-def _asked(row: Row) -> tuple[object, ...]:
-    """What a row is about, whoever counted it."""
-    return (row.metric.name, row.labels, row.window, row.per)
-
-
-def _known_to_kernels(rows: Iterable[Row]) -> set[tuple[object, ...]]:
-    """What each kernel counts by itself: there is no need to show counted calls beside it."""
-    found: set[tuple[object, ...]] = set()
-    for row in rows:
-        if row.source is Source.KERNEL and not any(cell.unknown for cell in row.cells.values()):
-            asked = _asked(row)
-            found.add(asked)
-            if row.metric.name == "direct_map.splits_2m":
-                found.add(("direct_map.splits", *asked[1:]))
-    return found
 
 
 def _zero_curves(rows: Iterable[Row]) -> set[tuple[object, ...]]:
@@ -208,25 +148,12 @@ def _titles(rows: Sequence[Row]) -> list[str]:
     return [f"{t} ({', '.join(d)})" if d else t for t, d in found.items()]
 
 
-def _wanted(row: Row, block: Block, full: bool, edges: Collection[str]) -> bool:
-    labels = dict(row.labels)
+def _wanted(row: Row, block: Block) -> bool:
     if row.window and row.window not in block.windows:
         return False  # the model's window over the whole run
-    if not full and (row.metric.detail or labels.get("phase") == "trial"):
+    if row.metric.mean_over in dict(row.labels):
         return False
-    if row.metric.mean_over in labels:
-        return False
-    origin = labels.get("origin")
-    if origin is not None and origin not in ORIGIN_TITLES:
-        return False
-    if row.per is Per.OPERATION and not full:
-        return origin in MAIN_ORIGINS or (origin is None and row.metric.section is Section.ITLB)
-    edge = labels.get("at")
-    if edge is not None and row.metric.kind is Kind.COUNT and not full:
-        return False  # where a counter stood, beside its differences
-    if edge in _EDGE_SHOWN and row.metric.name != "wx.mappings" and not full:
-        return edge == next(e for e in _EDGE_SHOWN if e in edges)
-    return True
+    return row.label("origin") in ("", *ORIGIN_TITLES)
 
 
 def _identity(row: Row) -> tuple[str, Source, tuple[tuple[str, str], ...], str]:
@@ -261,9 +188,9 @@ def _section(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[L
                 continue
             row = one
             title = ("  " if origins else "") + _line_title(row)
-            scale = _scale(row)
+            scale = scale_of(row)
             cells = tuple(_cell(row.cells[b], row, notes, scale) for b in block.builds)
-            yield Line(kind="reading", title=title, unit=_unit(row, scale), cells=cells)
+            yield Line(kind="reading", title=title, unit=unit(row, scale), cells=cells)
             yield from _reference(block, row)
 
 
@@ -271,7 +198,7 @@ def _curve(block: Block, curve: series.Series, indent: str) -> Line:
     """A reading cycle by cycle: medians over the seeds, without ratios."""
     title = f"{indent}{_line_title(curve.row)}, {curve.title}"
     cells = tuple(TextCell(value=curve.cell(build)) for build in block.builds)
-    return Line(kind="reading", title=title, unit=_unit(curve.row, 1), cells=cells)
+    return Line(kind="reading", title=title, unit=unit(curve.row, 1), cells=cells)
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
@@ -311,7 +238,7 @@ def _detail(row: Row) -> str:
     return ", ".join(words)
 
 
-def _unit(row: Row, scale: int) -> str:
+def unit(row: Row, scale: int) -> str:
     if row.per is Per.SECOND:
         return "/s"
     if row.per is Per.OPERATION:
@@ -319,7 +246,7 @@ def _unit(row: Row, scale: int) -> str:
     return _UNITS.get(row.unit, row.unit)
 
 
-def _scale(row: Row) -> int:
+def scale_of(row: Row) -> int:
     """Per how many operations a row is shown, so that its largest median is 1 or more."""
     if row.per is not Per.OPERATION:
         return 1
@@ -338,10 +265,10 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes, scale: int) -> TextCell:
     value = text.spread(cell.summary.times(scale), row.unit) + tail
     if cell.ratio is None:
         return TextCell(value=value)
-    said = text.ratio(cell.ratio)
+    said = text.ratio(cell.ratio, all_of_it=True)
     if said == "no ratio" or said.endswith("(no interval)"):
         said += notes.mark(cell.ratio.reason)
-    return TextCell(value=value, ratio=said, tone=_tone(cell.ratio.verdict, row.metric.better))
+    return TextCell(value=value, ratio=said, tone=tone(cell.ratio.verdict, row.metric.better))
 
 
 def _reason(cell: Cell, status: Status, reason: str) -> str:
@@ -350,7 +277,7 @@ def _reason(cell: Cell, status: Status, reason: str) -> str:
     return f"{text.STATUS_WORDS[status]}: {reason or 'no reason given'}{where}"
 
 
-def _tone(verdict: Verdict, better: str) -> str:
+def tone(verdict: Verdict, better: str) -> str:
     if verdict is Verdict.NO_DIFFERENCE:
         return "same"
     if verdict in (Verdict.LOWER, Verdict.HIGHER) and better:

@@ -2,7 +2,7 @@
 """The comparison on a terminal."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,17 +13,20 @@ from rich.text import Text
 from harness.analysis import reference
 from harness.analysis.compare import Comparison
 from harness.analysis.verdicts import FAIL, NOT_RUN
-from harness.report.summary import sentences
+from harness.report import answer
+from harness.report.named import TITLE as NAMED_TITLE
+from harness.report.named import NamedTable, named_table
+from harness.report.screen import TONES, print_answer, print_lines
 from harness.report.tables import Line, TextCell, TextTable, table
 from harness.report.verdicts import VerdictTable, verdict_table
-
-_TONES = {"better": "green", "worse": "red", "same": "yellow", "unknown": "magenta", "": ""}
 
 TITLE = 28
 MAX_TITLE = 44
 UNIT = 8
 NARROW = 20
 """Widest value or ratio with its interval, in columns; a build's column is no narrower."""
+LEFT = 3
+"""Columns of named texts that are words."""
 WIDE = 43
 """Width of a build's column from which value and ratio stand on one line."""
 
@@ -40,13 +43,35 @@ def output() -> Console:
     return console
 
 
-def render(comparison: Comparison, console: Console, *, full: bool = False) -> None:
-    """Print ``comparison`` on ``console``, at the console's width.
+def render(
+    comparison: Comparison,
+    console: Console,
+    *,
+    full: bool = False,
+    questions: Mapping[str, str] | None = None,
+    paths: Sequence[str] = (),
+) -> None:
+    """Print the answers of ``comparison`` on ``console``, at the console's width.
 
-    ``full`` shows every origin per operation and every edge of the facts as well.
+    ``full`` adds every reading, in tables. ``questions`` of the workloads and ``paths`` of the
+    runs are shown where they are given.
     """
+    found = answer.answers(comparison, questions or {})
+    for one in found:
+        print_answer(console, one)
+    print_lines(console, "", [f"note: {note}" for note in comparison.notes])
+    print_lines(console, "red", [f"problem: {problem}" for problem in comparison.problems])
+    if full:
+        _print_tables(comparison, console)
+    else:
+        print_lines(console, "dim", answer.legend(found))
+        print_lines(console, "", answer.whereabouts(comparison, paths))
+
+
+def _print_tables(comparison: Comparison, console: Console) -> None:
+    """Print every reading."""
     for block in comparison.blocks:
-        shown = table(block, full=full)
+        shown = table(block)
         console.print(Rule(Text(_title(shown), style="bold"), align="left", characters="─"))
         console.print(Text(shown.settings))
         console.print(Text(f"params: {shown.params}", style="dim"))
@@ -54,18 +79,14 @@ def render(comparison: Comparison, console: Console, *, full: bool = False) -> N
             for piece in _pieces(shown, block.baseline, console.width):
                 console.print(piece)
         if block.verdicts is not None:
-            _verdicts(console, verdict_table(block.verdicts, block.baseline, full=full))
-        _print(console, "red", [f"failed: {line}" for line in shown.failures])
-        _print(console, "dim", shown.footnotes)
-        _print(console, "", [f"note: {line}" for line in shown.notes])
+            _print_verdicts(console, verdict_table(block.verdicts, block.baseline))
+        if (named := named_table(block)) is not None:
+            _print_named(console, named)
+        print_lines(console, "red", [f"failed: {line}" for line in shown.failures])
+        print_lines(console, "dim", shown.footnotes)
+        print_lines(console, "", [f"note: {line}" for line in shown.notes])
         console.print()
-    _print(console, "dim", [f"runs: {', '.join(comparison.runs)}", *legend(comparison)])
-    _print(console, "", [f"note: {note}" for note in comparison.notes])
-    _print(console, "red", [f"problem: {problem}" for problem in comparison.problems])
-    found = sentences(comparison)
-    if found:
-        console.print(Text("\nWhat was found", style="bold"))
-        _print(console, "", [f"- {line}" for line in found])
+    print_lines(console, "dim", [f"runs: {', '.join(comparison.runs)}", *legend(comparison)])
 
 
 def legend(comparison: Comparison) -> tuple[str, ...]:
@@ -73,7 +94,8 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
     lines = [
         "Values: median over seeds (smallest..largest). ×: ratio to the baseline, paired by seed "
         "[95 % interval]. /s: per second of the guest's own time; /op: per operation of the "
-        "workload, /1k op: per 1,000 of them.",
+        "workload, /1k op: per 1,000 of them. ~: undecided, since the interval spans more than "
+        "tenfold, or from a material decrease to a material increase.",
     ]
     if any(block.settings.workload == reference.WORKLOAD for block in comparison.blocks):
         lines.append(
@@ -83,12 +105,7 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _print(console: Console, style: str, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(Text(line, style=style))
-
-
-def _verdicts(console: Console, shown: VerdictTable) -> None:
+def _print_verdicts(console: Console, shown: VerdictTable) -> None:
     console.print(Text("verdicts of the kernel's own tests", style="bold underline"))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(overflow="fold", max_width=console.width // 2)
@@ -101,10 +118,21 @@ def _verdicts(console: Console, shown: VerdictTable) -> None:
         tones = {FAIL: "red", NOT_RUN: "magenta"}
         grid.add_row(Text(f"  {test}"), *(Text(word, style=tones.get(word, "")) for word in words))
     console.print(grid)
-    if shown.left:
-        console.print(Text(f"  and {shown.left} more that differ or fail: see --full", style="dim"))
-    _print(console, "green", shown.fine)
-    _print(console, "red", shown.new)
+    print_lines(console, "green", shown.fine)
+    print_lines(console, "red", shown.new)
+
+
+def _print_named(console: Console, shown: NamedTable) -> None:
+    console.print(Text(NAMED_TITLE, style="bold underline"))
+    grid = Table.grid(padding=(0, 2))
+    for at in range(len(shown.columns)):
+        grid.add_column(justify="left" if at < LEFT else "right", overflow="fold")
+    grid.add_row(*(Text(column, style="bold") for column in shown.columns))
+    for row in shown.rows:
+        tones = {"unknown": TONES["unknown"], "not named": TONES["unknown"]}
+        grid.add_row(*(Text(cell, style=tones.get(cell, "")) for cell in row))
+    console.print(grid)
+    print_lines(console, "dim", shown.notes)
 
 
 def _title(shown: TextTable) -> str:
@@ -180,10 +208,10 @@ def _rows(lines: Sequence[Line], layout: _Layout) -> Table:
 
 
 def _cell(cell: TextCell, style: str, wide: bool) -> Text:
-    out = Text(cell.value, style=style or (_TONES["unknown"] if cell.tone == "unknown" else ""))
+    out = Text(cell.value, style=style or (TONES["unknown"] if cell.tone == "unknown" else ""))
     if cell.ratio:
         out.append(" " if wide else "\n")
-        out.append(cell.ratio.rjust(18) if wide else cell.ratio, style=_TONES[cell.tone])
+        out.append(cell.ratio.rjust(18) if wide else cell.ratio, style=TONES[cell.tone])
     elif wide and not style:
         out.append(" " * 19)
     return out

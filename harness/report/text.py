@@ -2,11 +2,11 @@
 """Numbers, ratios and settings as words. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.analysis.comparability import Settings
-from harness.analysis.stats import Method, Ratio, Summary, Verdict
+from harness.analysis.stats import MAX_SEEDS, Method, Ratio, Summary, Verdict
 from harness.model import SETTINGS, Status, TrialSettings, setting_text
 
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
@@ -113,17 +113,52 @@ def interval(value: float, low: float, high: float) -> tuple[str, str, str]:
     return factor(value, decimals), factor(low, decimals), factor(high, decimals)
 
 
-def ratio(found: Ratio) -> str:
-    """``×0.76 [0.74, 0.78]``, or in a few words why there is no more than that."""
-    if found.value is None:
-        return short_reason(found)
-    if found.method is Method.CONSTANT:
-        return f"×{factor(found.value)} at every seed"
-    if found.low is None or found.high is None:
-        tail = " (1 seed)" if found.verdict is Verdict.ONE_SEED else " (no interval)"
-        return f"×{factor(found.value)}{tail}"
-    value, low, high = interval(found.value, found.low, found.high)
-    return f"×{value} [{low}, {high}]"
+def ratio(value: Ratio, *, all_of_it: bool = False) -> str:
+    """``×0.76 [0.74, 0.78]``, or in a few words why there is no more than that.
+
+    An interval that says nothing is not shown as if it did, unless ``all_of_it`` is asked for:
+    then it has the mark ``~``.
+    """
+    if value.value is None:
+        return short_reason(value)
+    if value.method is Method.CONSTANT:
+        return f"×{factor(value.value)} at every seed"
+    if value.low is None or value.high is None:
+        tail = " (1 seed)" if value.verdict is Verdict.ONE_SEED else " (no interval)"
+        return f"×{factor(value.value)}{tail}"
+    if value.vague and not all_of_it:
+        return f"undecided, about ×{order(value.value)}"
+    middle, low, high = interval(value.value, value.low, value.high)
+    return f"{'~' if value.vague else ''}×{middle} [{low}, {high}]"
+
+
+def brief(value: Ratio) -> str:
+    """A ratio without its interval, for a narrow table; "" where there is none."""
+    if value.value is None:
+        return ""
+    if value.vague or value.verdict in (Verdict.UNDECIDED, Verdict.UNDEFINED):
+        return "undecided"
+    if value.low is None or value.high is None or value.method is Method.CONSTANT:
+        return f"×{factor(value.value)}"
+    return f"×{interval(value.value, value.low, value.high)[0]}"
+
+
+def order(value: float) -> str:
+    """One digit: ``0.6``, ``0.001``, ``30``."""
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(float(f"{value:.0e}")))
+    return f"{value:.0e}" if size < -4 or size > 4 else f"{float(f'{value:.0e}'):.{max(0, -size)}f}"
+
+
+def settle(value: Ratio) -> str:
+    """How many seeds would decide what ``value`` leaves open."""
+    if value.log_sd is None:
+        return "with zeros at some seeds, how many would settle it is unknown"
+    needed = value.seeds_needed
+    if needed is None:
+        return f"it would take more than {MAX_SEEDS} seeds to settle it"
+    return f"about {needed} seeds would settle it"
 
 
 def short_reason(found: Ratio) -> str:
@@ -135,9 +170,10 @@ def short_reason(found: Ratio) -> str:
     return "no ratio"
 
 
-def settings_line(settings: TrialSettings) -> str:
-    """All settings that a table's figures hold for."""
-    return "  ".join(setting_words(settings.values))
+def settings_line(settings: TrialSettings, *, without: Collection[str] = ()) -> str:
+    """All settings that a table's figures hold for, but those ``without``."""
+    values = settings.values
+    return "  ".join(setting_words({k: v for k, v in values.items() if k not in without}))
 
 
 def setting_words(values: Mapping[str, Any]) -> list[str]:

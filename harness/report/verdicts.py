@@ -7,8 +7,6 @@ from harness.analysis.verdicts import FAIL, NOT_RUN, PASS, SKIP, Verdicts
 from harness.report import text
 
 COUNTED = ((PASS, "passed"), (FAIL, "failed"), (SKIP, "skipped"), (NOT_RUN, "not run"))
-MAX_ROWS = 40
-"""Tests with a line of their own in a table that is not full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +21,12 @@ class VerdictTable:
     fine: tuple[str, ...]  # sentences, one per build without
 
 
-def verdict_table(found: Verdicts, baseline: str, *, full: bool = False) -> VerdictTable:
-    """``found`` as texts; not ``full``, at most ``MAX_ROWS`` tests, new failures first."""
+def verdict_table(found: Verdicts, baseline: str, *, limit: int | None = None) -> VerdictTable:
+    """``found`` as texts, new failures first; at most ``limit`` tests have a line."""
     builds = tuple(found.counts)
     fresh = {test for tests in found.new_failures.values() for test in tests}
     rows = sorted(found.rows, key=lambda row: (row.test not in fresh, row.test))
-    shown = rows if full else rows[:MAX_ROWS]
+    shown = rows[:limit]
     return VerdictTable(
         columns=builds,
         counts=tuple(

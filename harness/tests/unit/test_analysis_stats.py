@@ -11,7 +11,17 @@ import scipy.stats  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.stats import Method, Ratio, Verdict, ratio, summarise
+from harness.analysis.stats import (
+    MATERIAL,
+    MAX_SEEDS,
+    Method,
+    Ratio,
+    Verdict,
+    expected_half_width,
+    ratio,
+    seeds_to_settle,
+    summarise,
+)
 
 TRIALS = 2000
 """Simulated experiments per coverage test: a true 95 % lies in 0.95 ± 0.015 (3 sigma)."""
@@ -170,6 +180,81 @@ def test_verdict(low: float, high: float, verdict: Verdict) -> None:
     """A wide interval is no proof that nothing changed."""
     found = Ratio(value=(low + high) / 2, low=low, high=high, n=3, method=Method.PAIRED_LOG)
     assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "vague"),
+    [
+        (5e-6, 0.3, True),
+        (3.0, 40.0, True),
+        (0.5, 2.0, True),
+        (0.1, 1.1, True),  # more than tenfold, and no increase excluded
+        (0.8, 1.25, True),
+        (0.81, 1.24, False),
+        (0.5, 1.1, False),
+        (0.0, 1.5e-6, False),  # at least tenfold is something to say
+        (12.0, 500.0, False),
+        (0.1, 0.9, False),
+        (1.0, 1.0, False),
+    ],
+)
+def test_an_interval_that_says_nothing(low: float, high: float, vague: bool) -> None:
+    method = Method.CONSTANT if low == high else Method.PAIRED_LOG
+    assert Ratio(value=1.0, low=low, high=high, n=3, method=method).vague is vague
+
+
+@pytest.mark.parametrize("log_sd", [0.05, 0.1, 0.3, 0.8])
+def test_seeds_to_settle_by_simulation(log_sd: float) -> None:
+    """With so many seeds the mean half-width is below a material change, with one fewer not."""
+    needed = seeds_to_settle(log_sd)
+    assert needed is not None
+    rng = np.random.default_rng(5)
+
+    def half_width(n: int) -> float:
+        logs = rng.normal(0, log_sd, size=(20_000, n))
+        quantile = scipy.stats.t.ppf(0.975, n - 1)
+        return float(np.mean(quantile * logs.std(axis=1, ddof=1) / math.sqrt(n)))
+
+    assert half_width(needed) < math.log(MATERIAL)
+    assert expected_half_width(log_sd, needed) == pytest.approx(half_width(needed), rel=0.02)
+    if needed > 2:
+        assert half_width(needed - 1) >= math.log(MATERIAL)
+
+
+def test_so_many_seeds_do_settle() -> None:
+    """Equal builds that differ by luck: most experiments of that size show no difference."""
+    needed = seeds_to_settle(0.3)
+    assert needed is not None
+    rng = random.Random(13)
+    shown = dict.fromkeys((3, needed, 2 * needed), 0)
+    for n in shown:
+        for _ in range(500):
+            ours = [math.exp(rng.gauss(0, 0.3)) for _ in range(n)]
+            found = ratio(*sides(ours, [1.0] * n))
+            shown[n] += found.verdict is Verdict.NO_DIFFERENCE
+    assert shown[3] < 25
+    assert shown[needed] > 100
+    assert shown[2 * needed] > 350
+
+
+def test_more_seeds_than_anybody_runs() -> None:
+    assert seeds_to_settle(50.0) is None
+    assert seeds_to_settle(1e-9) == 2
+    assert seeds_to_settle(1e-9, more_than=7) == 8
+    assert seeds_to_settle(0.1, more_than=MAX_SEEDS) is None
+
+
+def test_seeds_needed_of_a_ratio() -> None:
+    found = ratio(*sides([1.0, 2.0, 9.0], [1.5, 1.4, 1.3]))
+    assert found.vague
+    assert found.log_sd is not None
+    assert found.seeds_needed == seeds_to_settle(found.log_sd / 0.8862, more_than=3)
+    unpaired = ratio({1: 1.0, 2: 3.0}, {3: 2.0, 4: 2.1})
+    assert unpaired.log_sd == pytest.approx(
+        math.sqrt(sum(np.var(np.log(v), ddof=1) for v in ([1.0, 3.0], [2.0, 2.1])))
+    )
+    zeros = ratio(*sides([0.0, 2.0, 9.0], [1.5, 1.4, 1.3]))
+    assert (zeros.log_sd, zeros.seeds_needed) == (None, None)
 
 
 def test_the_same_ratio_at_every_seed_is_told() -> None:

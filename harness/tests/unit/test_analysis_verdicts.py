@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.analysis.compare import compare
 from harness.analysis.verdicts import gather, new_failures
 from harness.report import markdown, terminal
-from harness.report.verdicts import MAX_ROWS, verdict_table
+from harness.report.verdicts import verdict_table
 from harness.store.load import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
@@ -63,10 +63,10 @@ def test_a_long_table_keeps_its_new_failures() -> None:
     base = {f"t{n:03}": "fail" for n in range(100)} | {"z": "pass"}
     found = gather([("base", base), ("ours", {**base, "z": "fail"})], BUILDS, "base")
     assert found is not None
-    shown = verdict_table(found, "base")
-    assert (len(shown.rows), shown.left) == (MAX_ROWS, 101 - MAX_ROWS)
+    shown = verdict_table(found, "base", limit=8)
+    assert (len(shown.rows), shown.left) == (8, 93)
     assert shown.rows[0] == ("z", "pass", "fail")
-    assert len(verdict_table(found, "base", full=True).rows) == 101
+    assert len(verdict_table(found, "base").rows) == 101
 
 
 def judged(verdicts: dict[str, dict[str, str]]) -> LoadedRun:
@@ -89,8 +89,8 @@ def test_reports_say_what_is_new() -> None:
         found, Console(file=out, width=120, force_terminal=True, color_system="standard")
     )
     said = out.getvalue()
-    assert "\x1b[31mexecmem: 1 new failure against upstream: fexit_sleep" in said
-    assert "\x1b[32mbpf_prog_pack: no new failure against upstream in 2 tests" in said
+    assert "\x1b[31mpti=on: execmem: 1 new failure against upstream: fexit_sleep" in said
+    assert "\x1b[32mpti=on: bpf_prog_pack: no new failure against upstream in 2 tests" in said
     text = markdown.render(found)
     assert "| fexit\\_sleep | pass | pass | fail |" in text
     assert "execmem: 1 new failure against upstream: fexit\\_sleep" in text
