@@ -192,19 +192,19 @@ READING = '[[readings]]\nname = "a.time"\nunit = "ns"\ntitle = "time"\n'
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('[[readings]]\nname = "a"\nunit = "s"\n', r"required field `title`.*readings\[0\]"),
+        ('[[readings]]\nname = "a"\nunit = "s"\n', r"readings\[0\]: .*required field `title`"),
         (READING + "titel = 1\n", r"unknown key 'readings\[0\]\.titel'.*did you mean 'title'"),
         (READING + READING, r"readings\[1\]\.name: 'a\.time' is declared before"),
         (READING.replace("a.time", "itlb.walks"), r"readings\[0\]\.name: 'itlb.walks' is a"),
-        (READING + 'better = "fewer"\n', r"fewer.*readings\[0\]\.better"),
-        (READING + 'section = "mine"\n', r"mine.*readings\[0\]\.section"),
-        (READING + 'quotient = { of = "ops" }\n', r"`per`.*readings\[0\]\.quotient"),
+        (READING + 'better = "fewer"\n', r"readings\[0\]\.better: .*fewer"),
+        (READING + 'section = "mine"\n', r"readings\[0\]\.section: .*mine"),
+        (READING + 'quotient = { of = "ops" }\n', r"readings\[0\]\.quotient: .*`per`"),
         (
             READING + 'quotient = { of = "ops", per = "x", time = 1 }\n',
             r"unknown key 'readings\[0\]\.quotient\.time'.*did you mean 'times'",
         ),
-        ('readings = "none"\n', r"Expected `array`.*readings"),
-        ("readings = [1]\n", r"Expected `object`.*readings\[0\]"),
+        ('readings = "none"\n', r"readings: Expected `array`"),
+        ("readings = [1]\n", r"readings\[0\]: Expected `object`"),
     ],
 )
 def test_a_declaration_that_is_wrong_is_refused_with_its_path(text: str, why: str) -> None:

@@ -10,7 +10,15 @@ import pytest
 from harness.config import load, matrix
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel
-from harness.model import Counters, KernelIdentity, Manifest, Mode, ResumeInputs, TrialSpec
+from harness.model import (
+    SUITE_SETTINGS,
+    Counters,
+    KernelIdentity,
+    Manifest,
+    Mode,
+    ResumeInputs,
+    TrialSpec,
+)
 from harness.pipeline import resuming
 from harness.pipeline.machine import Machine
 from harness.pipeline.run import RunRequest, _as_saved, _given, _plan_of
@@ -44,7 +52,8 @@ def by_variant(**changes: Any) -> ResumeInputs:
 def saved(root: Path, one: Manifest, **options: Any) -> resuming.SavedRun:
     with create_run(one, root) as run:
         name = run.path.name
-    return resuming.saved_run(name, root, _given(RunRequest(**options)))
+    chosen = {key: options.pop(key) for key in SUITE_SETTINGS if key in options}
+    return resuming.saved_run(name, root, _given(RunRequest(settings=chosen, **options)))
 
 
 @pytest.mark.parametrize("suite", ["quick", "smoke", "reference"])

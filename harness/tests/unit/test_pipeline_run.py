@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.config import load
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
 from harness.image.build import Layer
@@ -76,6 +77,7 @@ def prepared(
                 identity=KernelIdentity(name=name, image_sha256=name),
                 title=name,
                 image=Path("/nowhere"),
+                variant=load.variants()[name],
             )
             for name in names
         },
@@ -102,6 +104,12 @@ def started(
     target = Altered(RecordedTarget(folder=captured), changes or {}, [])
     asked = {"suite": "smoke", "kernels": "upstream", "seeds": SEEDS, "jobs": 1, "out": out}
     return run(RunRequest(**{**asked, **request}), Progress(quiet=True), machine(target))
+
+
+def resumed(captured: Path, first: RunOutcome, **request: Any) -> RunOutcome:
+    """What --resume makes of ``first``: all else is in its manifest."""
+    asked = RunRequest(resume=first.path.name, out=first.path.parent, jobs=1, **request)
+    return run(asked, Progress(quiet=True), machine(RecordedTarget(folder=captured)))
 
 
 def by_seed(outcome: RunOutcome) -> dict[int, TrialRecord]:
@@ -257,11 +265,11 @@ def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(
     first = started(captured, tmp_path, {2: interrupted})
     assert (first.done, first.interrupted) == (1, True)
     assert list(by_seed(first)) == [1]
-    again = started(captured, tmp_path, resume=first.path.name)
+    again = resumed(captured, first)
     assert (again.path, again.done, again.interrupted) == (first.path, 2, False)
     assert list(by_seed(again)) == [1, 2, 3]
-    with pytest.raises(UserError, match="cannot be resumed"):
-        started(captured, tmp_path, resume=first.path.name, seeds=(1, 2))
+    with pytest.raises(UserError, match=r"--seeds 1,2: run .* was made with 1,2,3"):
+        resumed(captured, first, seeds=(1, 2))
 
 
 def signal_to_self() -> None:
@@ -271,7 +279,7 @@ def signal_to_self() -> None:
 
 def test_a_failed_trial_is_made_again_when_a_run_is_resumed(captured: Path, tmp_path: Path) -> None:
     first = started(captured, tmp_path, {2: lambda e: replace(e, channel=b"")})
-    again = started(captured, tmp_path, resume=first.path.name)
+    again = resumed(captured, first)
     assert (again.done, again.failed) == (1, 0)
     assert by_seed(again)[2].status is TrialStatus.OK
 

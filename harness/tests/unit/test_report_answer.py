@@ -24,7 +24,9 @@ def answered(run: LoadedRun) -> Answer:
 
 
 def changed(run: LoadedRun, change: Callable[[TrialRecord], TrialRecord]) -> LoadedRun:
-    return run._replace(records=tuple(map(change, run.records)))
+    records = tuple(map(change, run.records))
+    trials = tuple(record.spec for record in records)
+    return run._replace(manifest=replace(run.manifest, trials=trials), records=records)
 
 
 def test_both_settings_stand_side_by_side() -> None:

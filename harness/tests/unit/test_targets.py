@@ -12,7 +12,7 @@ from harness.guest.agent import frames
 from harness.image.build import Layer
 from harness.model import Counters, TrialSpec
 from harness.targets import trial_files
-from harness.targets.qemu import accel, session
+from harness.targets.qemu import session
 from harness.targets.qemu.qemu_target import QemuTarget, vm_request
 from harness.targets.recorded import RecordedTarget
 from harness.targets.target import INTERRUPTED, Ended, KernelFiles, Model, Payload
@@ -94,8 +94,8 @@ def test_a_guest_that_writes_without_end(monkeypatch: pytest.MonkeyPatch, payloa
 def test_the_boot_follows_from_the_payload(payload: Payload) -> None:
     request = vm_request(payload)
     assert request.plugin == (
-        f"file=P,out={payload.work}/itlb.json,profile=F,pcid=tagged,pti=on,"
-        f"trace={payload.work}/itlb.trace,kernel_image=tables"
+        f"file=P,out={payload.work}/itlb.json,profile=F,trace={payload.work}/itlb.trace,"
+        "pti=on,pcid=tagged,kernel_image=tables,data=off"
     )
     assert (request.append, request.smp, request.seed) == (("lsm=bpf",), 2, 1)
     assert vm_request(replace(payload, model=None)).plugin is None
@@ -165,24 +165,3 @@ def test_a_report_is_given_where_the_trial_has_a_model(tmp_path: Path, payload: 
     assert (target.run(payload).report, target.run(without).report) == (b"{}", None)
     (tmp_path / "itlb.json.gz").unlink()
     assert target.run(payload).report == b"", "asked for, and there is none"
-
-
-@pytest.mark.parametrize(
-    ("script", "works", "reason"),
-    [
-        (f"exit {accel.PROBE_EXIT_STATUS}", True, "ran the probe's boot sector"),
-        ("echo cannot >&2; exit 1", False, "a kvm guest ended with 1"),
-        ("exec sleep 9", False, "ran no boot sector in 0.3 s"),
-    ],
-)
-def test_the_probe_is_judged_by_its_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, works: bool, reason: str
-) -> None:
-    monkeypatch.setattr(accel, "probe_argv", lambda *_: ["/bin/sh", "-c", script])
-    monkeypatch.setattr(accel, "PROBE_TIMEOUT_S", 0.3)
-    device = tmp_path / "kvm"
-    assert accel.probe_kvm(device).reason == f"{device} does not exist"
-    device.touch()
-    verdict = accel.probe_kvm(device)
-    assert verdict.works is works
-    assert reason in verdict.reason
