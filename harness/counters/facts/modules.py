@@ -20,10 +20,13 @@ _LINE = re.compile(r"^(\S+) (\d+) (?:\d+|-) \S+ (Live|Loading|Unloading) 0x([0-9
 
 @dataclass(frozen=True)
 class Module:
-    """A loaded module: where its memory begins, and how many bytes it has."""
+    """A loaded module: where its memory begins, and how many bytes it has.
+
+    ``start`` is None for one without text, which is all that Linux 6.4 and later tell of.
+    """
 
     name: str
-    start: int
+    start: int | None
     size: int
 
 
@@ -40,18 +43,18 @@ class Mapped:
 def parse(text: str) -> tuple[Module, ...]:
     """The modules of /proc/modules. An empty file is a kernel with none loaded.
 
-    Raises DataError with the line for one that is not recognised or hides its address.
+    A kernel that hides addresses shows 0 for all of them, one that does not for modules without
+    text. Raises DataError with the line for one that is not recognised or hides its address.
     """
-    found = []
+    modules = []
     for number, line in enumerate(text.splitlines(), 1):
         match = _LINE.match(line)
         if not match:
             raise DataError(f"line {number} is no module: {line[:QUOTED]!r}")
-        start = int(match[4], 16)
-        if not start:
-            raise DataError(f"line {number} hides the address: kptr_restrict")
-        found.append(Module(match[1], start, int(match[2])))
-    return tuple(found)
+        modules.append(Module(match[1], int(match[4], 16) or None, int(match[2])))
+    if modules and not any(module.start for module in modules):
+        raise DataError("line 1 hides the address: kptr_restrict")
+    return tuple(modules)
 
 
 def mapped(modules: Sequence[Module], tables: PageTables, symbols: Sequence[Symbol] = ()) -> Mapped:
@@ -64,14 +67,16 @@ def mapped(modules: Sequence[Module], tables: PageTables, symbols: Sequence[Symb
     not. Raises DataError for a module of which some piece is not found.
     """
     if all(_one_piece(module, tables) for module in modules):
-        return _counted([(module.start, module.start + module.size) for module in modules], tables)
-    owned: dict[str, list[int]] = {module.name: [module.start] for module in modules}
+        whole = [(m.start, m.start + m.size) for m in modules if m.start is not None]
+        return _counted(whole, tables)
+    owned = {m.name: [] if m.start is None else [m.start] for m in modules}
     for symbol in symbols:
         if symbol.owner in owned:
             owned[symbol.owner].append(symbol.address)
     taken: dict[int, str] = {}
     spans: list[tuple[int, int]] = []
     large: set[int] = set()
+    missing = ""  # a module without text, of which not all is known
     for module in modules:
         pieces: set[tuple[int, int]] = set()
         shared = False
@@ -84,23 +89,29 @@ def mapped(modules: Sequence[Module], tables: PageTables, symbols: Sequence[Symb
                 pieces.add(_stretch(address, tables))
         size = sum(end - start for start, end in pieces)
         if not shared and size != module.size:
-            raise DataError(
+            missing = (
                 f"module {module.name} is in pieces, of which symbols tell {size} bytes of "
                 f"{module.size} (Linux 6.4 and later; CONFIG_KALLSYMS_ALL tells more)"
             )
+            if module.start is not None:
+                raise DataError(missing)
         for start, _ in pieces:
             if taken.setdefault(start, module.name) != module.name:
                 raise DataError(f"modules {taken[start]} and {module.name} share {start:#x}")
         spans += sorted(pieces)
-    found = _counted(spans, tables)
+    if missing and not large:
+        raise DataError(missing)
+    counted = _counted(spans, tables)
     if not large:
-        return found
-    text = {("text", "pte"): found.pages["text", "pte"], ("text", "pmd"): len(large)}
+        return counted
+    text = {("text", "pte"): counted.pages["text", "pte"], ("text", "pmd"): len(large)}
     return Mapped(text, {})
 
 
 def _one_piece(module: Module, tables: PageTables) -> bool:
     """Whether it is all small pages, one after the other, that end with its data."""
+    if module.start is None:
+        return False
     hits = [tables.find(at) for at in range(module.start, module.start + module.size, SMALL)]
     kinds = {hit.kind if hit is not None and hit.level == "pte" else "" for hit in hits}
     return kinds <= set(KINDS) and "data" in kinds

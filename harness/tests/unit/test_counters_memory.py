@@ -142,6 +142,21 @@ def test_text_in_shared_large_pages() -> None:
     assert found.would_do == {}
 
 
+def test_a_module_without_text_hides_no_address() -> None:
+    """As cast_common, which has tables only: Linux 6.4 and later show 0 for its address."""
+    lines = "cast_common 12288 2 cast5_generic,cast6_generic, Live 0x0000000000000000\n"
+    loaded = modules.parse(f"{lines}a 24576 0 - Live 0x{AREA:016x}\n")
+    assert loaded == (modules.Module("cast_common", None, 12288), modules.Module("a", AREA, 24576))
+    with pytest.raises(DataError, match="kptr_restrict"):
+        modules.parse(lines)
+    small = modules.Module("cast_common", None, 0x1000)
+    with pytest.raises(DataError, match=r"module cast_common is in pieces.* 0 bytes of 4096"):
+        modules.mapped([small, *TWO], IN_PIECES, NAMES)
+    large = area((0, 0x200000, "ro x", "pmd"))
+    text = [small, modules.Module("a", AREA + 0x4000, 0x6000)]
+    assert modules.mapped(text, large).pages == {("text", "pte"): 0, ("text", "pmd"): 1}
+
+
 def at_close(
     changed: Mapping[str, bytes], absent: Mapping[str, str] | None = None
 ) -> dict[str, Reading]:
