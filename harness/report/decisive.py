@@ -84,6 +84,15 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
     "walks_4k": (_itlb("itlb.walk_completed_4k", "4 kB walks", "all", "all text"),),
     "walks_4k_bpf": (_itlb("itlb.walk_completed_4k", "4 kB walks", "bpf", "BPF text"),),
     "walks_2m": (_itlb("itlb.walk_completed_2m_4m", "2 MB walks", "all", "all text"),),
+    "walks_4k_op": (
+        _itlb("itlb.walk_completed_4k", "4 kB walks", "all", "all text", Per.OPERATION),
+    ),
+    "walks_4k_bpf_op": (
+        _itlb("itlb.walk_completed_4k", "4 kB walks", "bpf", "BPF text", Per.OPERATION),
+    ),
+    "walks_2m_op": (
+        _itlb("itlb.walk_completed_2m_4m", "2 MB walks", "all", "all text", Per.OPERATION),
+    ),
     "stlb_bpf": (_itlb("itlb.stlb_hit", "STLB hits", "bpf", "BPF text"),),
     "perf_misses": (_itlb("iTLB-load-misses", "iTLB-load-misses", "all", "all text"),),
     "corunner_4k": (
@@ -158,6 +167,8 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
 """What a line shows, by its name: choices, best first."""
 
 _ITLB = ("walks_4k", "walks_4k_bpf", "walks_2m", "stlb_bpf", "perf_misses")
+_ITLB_PER_OPERATION = ("walks_4k_op", "walks_4k_bpf_op", "walks_2m_op", "perf_misses")
+"""Of workloads that do a given amount of work: their windows are as long as that takes."""
 _MUST_BE_NONE = ("wx", "not_executable", "direct_map_executable")
 USUAL = (*_ITLB, "bpf_entries", "flushes", "splits", "held", *_MUST_BE_NONE)
 """Lines of a workload that is not listed, before those of its own readings."""
@@ -175,7 +186,7 @@ WORKLOADS: Mapping[str, tuple[str, ...]] = {
         "load_rate",
         "flushes_per_load",
         "splits_per_load",
-        *_ITLB,
+        *_ITLB_PER_OPERATION,
         "held",
         *_MUST_BE_NONE,
     ),
