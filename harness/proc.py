@@ -180,7 +180,7 @@ def run(
             out, err = popen.communicate(input.encode() if input is not None else None, timeout)
     except subprocess.TimeoutExpired:
         process.stop()
-        raise CommandError(argv, -1, f"no end after {timeout:g} s: stopped", log) from None
+        raise CommandError(argv, -1, f"timed out after {timeout:g} s; killed", log) from None
     finally:
         process.stop()
         _live.discard(process)

@@ -109,9 +109,9 @@ def _isolation(spec: TrialSpec, report: itlb.Report | None) -> tuple[str, ...]:
     return ("pti=on, but this kernel does not isolate its page tables from user space",)
 
 
-UNNAMED_SHARE = 0.2
-"""Walks of text that was at neither edge, as a share of those and BPF text's, above which BPF
-text's are unknown: with them it would have more than a material change of 1.25 times as many."""
+UNATTRIBUTED_SHARE = 0.2
+"""If unattributed walks exceed this share of (unattributed + BPF) walks, BPF counts are reported
+as unknown: a larger share could hide a material change, 1.25 times as many."""
 
 
 def _named(found: Sequence[Reading]) -> list[Reading]:
@@ -122,7 +122,11 @@ def _named(found: Sequence[Reading]) -> list[Reading]:
     walks = {r.labels["origin"]: r.value for r in found if r.name == "itlb.walks"}
     other = walks.get("other")
     bpf = [value for origin, value in walks.items() if origin.startswith("bpf_")]
-    if other is None or None in bpf or other <= UNNAMED_SHARE * sum((other, *filter(None, bpf))):
+    if (
+        other is None
+        or None in bpf
+        or other <= UNATTRIBUTED_SHARE * sum((other, *filter(None, bpf)))
+    ):
         return list(found)
     why = (
         f"{other} walks (origin other) were for text that was at neither edge of the window, "
@@ -159,7 +163,7 @@ def _model(
 
 
 CYCLE_ORIGINS = ("all", "user", "kernel_image")
-"""Text that stays where it is; whose the rest was is only known at the window's edges."""
+"""Text that never moves. Other addresses can be attributed only at window edges."""
 
 
 def _model_by_cycle(

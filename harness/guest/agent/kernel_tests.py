@@ -246,7 +246,7 @@ def run_selftest(test: str, wrapper: Sequence[str] = ()) -> Found:
         if done.returncode < 0:
             ended = f"killed by signal {-done.returncode}"
     except subprocess.TimeoutExpired as error:
-        output, ended = error.stdout or b"", f"no end after {LIMIT_S:g} s"
+        output, ended = error.stdout or b"", f"timed out after {LIMIT_S:g} s"
     return parse_test_progs(test, output.decode(errors="replace"), ended)
 
 

@@ -86,7 +86,7 @@ def boot(
                 break
             passed = time.monotonic() - began
             if passed > timeout_s:
-                stopped = stopped or f"no end after {timeout_s:g} s of wall time"
+                stopped = stopped or f"timed out after {timeout_s:g} s of wall time; killed"
             if silent_s is not None and passed > silent_s and not any(f.offset for f in followers):
                 stopped = stopped or f"nothing written after {silent_s:g} s of wall time"
             if should_stop():

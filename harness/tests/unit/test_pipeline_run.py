@@ -167,9 +167,9 @@ FAILURES: list[tuple[Change, str, str]] = [
     (with_console("BUG: kernel NULL pointer dereference"), "oops", "NULL pointer"),
     (lambda e: replace(e, console=b"", channel=b""), "silent", "no line on ttyS0"),
     (
-        lambda e: replace(e, returncode=None, stopped="no end after 900 s of wall time"),
+        lambda e: replace(e, returncode=None, stopped="timed out after 900 s of wall time; killed"),
         "hang",
-        "no end after 900 s",
+        "timed out after 900 s",
     ),
     (lambda e: replace(e, channel=b""), "lost", "never said it was done"),
     (lambda e: replace(e, channel=e.channel[:-40]), "protocol", "guest output ends inside line"),

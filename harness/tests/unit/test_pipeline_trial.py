@@ -90,7 +90,7 @@ def test_qemu_that_did_not_start_is_no_silent_kernel() -> None:
 
 
 def test_no_end_stays_a_hang() -> None:
-    stopped = "no end after 1800 s of wall time"
+    stopped = "timed out after 1800 s of wall time; killed"
     assert guest_output(ended(None, stopped), HEALTHY, b"") == ("hang", stopped)
 
 

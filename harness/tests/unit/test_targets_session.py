@@ -42,7 +42,7 @@ def test_a_silent_guest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.mark.parametrize("file", ["console", "channel"])
 def test_one_that_writes_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
     result = booted(monkeypatch, tmp_path, f"echo x >{file}; exec sleep 60", 0.2)
-    assert result.stopped == "no end after 2 s of wall time"
+    assert result.stopped == "timed out after 2 s of wall time; killed"
 
 
 def test_a_guest_that_ends_is_not_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
