@@ -365,6 +365,7 @@ class WorkloadSpec:
     needs: tuple[str, ...] = ()  # Kconfig options that it cannot run without: "CONFIG_KPROBES"
     modules: tuple[str, ...] = ()  # names (* and ? stand for any) of modules it loads or needs
     readings: tuple[ReadingSpec, ...] = ()  # that it emits, in the order of the tables
+    by_name_only: bool = False  # run when named, not with all workloads: proves, does not measure
 
 
 MAX_SEEDS = 1000

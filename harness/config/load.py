@@ -43,7 +43,7 @@ def parse(text: str, cls: type[Spec], where: str) -> Spec:
     for path, value in not_finite(raw):
         raise UserError(f"{where}: {path}: {value}", "give a finite number")
     if cls is SuiteSpec:
-        return settings.suite(raw, where)  # type: ignore[return-value]
+        return settings.suite(_with_every_workload(raw), where)  # type: ignore[return-value]
     try:
         spec = msgspec.convert(raw, cls)
     except msgspec.ValidationError as error:
@@ -51,6 +51,20 @@ def parse(text: str, cls: type[Spec], where: str) -> Spec:
     if isinstance(spec, WorkloadSpec):
         _check_readings(spec.readings, where)
     return spec
+
+
+EVERY = "*"
+"""In a suite's list of workloads: all that come with the program and measure."""
+
+
+def _with_every_workload(raw: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a suite with ``EVERY`` replaced by the workloads that it does not name."""
+    named = raw.get("workloads")
+    if not isinstance(named, list) or EVERY not in named:
+        return raw
+    others = [name for name in workload_folders() if name not in named]
+    measuring = [name for name in others if not workload(name)[0].by_name_only]
+    return {**raw, "workloads": [n for n in named if n != EVERY] + measuring}
 
 
 def _fields(cls: type[Any]) -> list[str]:
