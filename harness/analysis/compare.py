@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import mean
 
-from harness.analysis import derive, programs
+from harness.analysis import derive, loaded_programs
 from harness.analysis.comparability import Settings, check
 from harness.analysis.sites import NamedTrial, SiteRow
 from harness.analysis.sites import gather as gather_sites
@@ -29,7 +29,7 @@ from harness.model import (
     TrialRecord,
     TrialStatus,
 )
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 WHOLE_RUN = "0"
 """Number of the model's window over the whole run; it is not a measured window."""
@@ -310,7 +310,7 @@ def _block(
             present,
         ),
         notes=(
-            *filter(None, [programs.note((t.build, t.record.readings) for t in good)]),
+            *filter(None, [loaded_programs.note((t.build, t.record.readings) for t in good)]),
             *dict.fromkeys(note for t in trials for note in t.record.notes),
         ),
     )

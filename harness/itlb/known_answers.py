@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.itlb.reference import CODE, SHIFT, SIZES, Buffer, Model, Oldest, load_profile, place
 
 BASE = 1 << 45
@@ -63,7 +63,7 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
     ``profile`` is a name or a file. ``base`` is the address of the first page; expected counts
     hold for it, and for any other one that is a multiple of 32 GB.
     """
-    path = profile if isinstance(profile, Path) else build.profile_path(profile)
+    path = profile if isinstance(profile, Path) else plugin.profile_path(profile)
     geometry = load_profile(path)
     empty = Model(geometry)
     found: dict[tuple[str, int, int], str] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness import proc
 from harness.errors import DataError
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.model import setting_text
 
 
@@ -21,7 +21,7 @@ def replay(trace: Path, profile: Path, options: Mapping[str, object], out: Path)
     files = {"trace": trace, "profile": profile, "out": out}
     words = {key: str(path) for key, path in files.items()}
     words |= {key: setting_text(value) for key, value in options.items()}
-    argv = [str(build.build_replay()), *(f"{key}={value}" for key, value in words.items())]
+    argv = [str(plugin.build_replay()), *(f"{key}={value}" for key, value in words.items())]
     done = proc.run(argv, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines()

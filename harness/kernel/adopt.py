@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import cache
 from harness.cache import Say
 from harness.errors import UserError
-from harness.kernel import bootimage, kconfig, modules
+from harness.kernel import bootimage, kconfig, module_trees
 from harness.kernel.artefacts import Kernel, UserKernel
 from harness.model import KernelIdentity
 
@@ -60,8 +60,8 @@ def _modules_of(
     chosen: UserKernel, info: bootimage.ImageInfo, store: Path, say: Say
 ) -> Path | None:
     if chosen.tree is not None:
-        return modules.of_tree(chosen.tree, info.release, store, say)
-    return _in_entry(chosen, "modules") or modules.beside(chosen.image, info.release)
+        return module_trees.of_tree(chosen.tree, info.release, store, say)
+    return _in_entry(chosen, "modules") or module_trees.beside(chosen.image, info.release)
 
 
 def _in_entry(chosen: UserKernel, name: str) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness import cache
 from harness.cache import Say
 from harness.errors import InfrastructureError, PrerequisiteError
-from harness.kernel import recipe, series, source
+from harness.kernel import patch_series, recipe, source
 from harness.kernel.build import KernelRequest, Plan, build_kernel, plan
 from harness.proc import CommandError, run
 
@@ -97,7 +97,7 @@ def make_argv(
 def key(target: Target, planned: Plan, clang: str) -> str:
     """The content address of ``target`` with the types of the kernel ``planned``; ``clang`` is
     the compiler's version line."""
-    patches = series.load(target.series, planned.request.configs / "patches")
+    patches = patch_series.load(target.series, planned.request.configs / "patches")
     return recipe.digest(
         {
             target.name: target.recipe,
@@ -132,7 +132,7 @@ def build(target: Target, request: KernelRequest, say: Say, detail: Say) -> cach
 
     def make(staging: Path) -> cache.Facts:
         tree = source.unpack(planned.source, planned.work, say)
-        patches = series.load(target.series, request.configs / "patches")
+        patches = patch_series.load(target.series, request.configs / "patches")
         source.set_series(tree, (*planned.patches, *patches))
         site = Site(
             name=target.name,

@@ -12,7 +12,7 @@ import msgspec
 from harness import cache
 from harness.cache import Say, ignore
 from harness.errors import InfrastructureError, UserError
-from harness.kernel import bootimage, elf, kconfig, pahole, recipe, series, source
+from harness.kernel import bootimage, elf, kconfig, pahole, patch_series, recipe, source
 from harness.kernel.artefacts import Kernel
 from harness.kernel.steps import Listener, Steps, ignore_steps, is_step, keep, kind, last
 from harness.model import KernelIdentity, VariantSpec
@@ -58,7 +58,7 @@ class Plan:
     request: KernelRequest
     tools: recipe.Tools
     source: source.Source
-    patches: tuple[series.Patch, ...]
+    patches: tuple[patch_series.Patch, ...]
     options: Mapping[str, str]
     key: str
 
@@ -131,7 +131,7 @@ def plan_at_hand(request: KernelRequest) -> Plan | None:
 
 def _plan(request: KernelRequest, base: source.Source, toolchain: recipe.Tools) -> Plan:
     variant, folder = request.variant, request.configs / "kconfig"
-    patches = series.load(variant.series, request.configs / "patches")
+    patches = patch_series.load(variant.series, request.configs / "patches")
     options = kconfig.adapt(fragments(variant.kconfig, folder), differences(variant.base, folder))
     key = recipe.kernel_key(
         variant.base, base.sha256, [p.sha256 for p in patches], options, toolchain
@@ -329,7 +329,7 @@ def _result(todo: Plan, entry: cache.Entry) -> Kernel:
         identity=KernelIdentity(
             name=variant.name,
             image_sha256=record.files["bzImage"],
-            config_sha256=kconfig.digest(options, without=series.symbols(todo.patches)),
+            config_sha256=kconfig.digest(options, without=patch_series.symbols(todo.patches)),
             series_sha256=recipe.digest([p.sha256 for p in todo.patches]),
             base=str(record.facts["base"]),
             base_sha256=todo.source.sha256,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness import cache
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
-from harness.kernel import debian, recipe, series
+from harness.kernel import debian, patch_series, recipe
 from harness.proc import run
 
 DEBIAN_SOURCES = Path("/usr/src")
@@ -270,7 +270,7 @@ def _copy_tree(tree: Path, to: Path) -> None:
             shutil.copy2(tree / name, target)
 
 
-def set_series(tree: WorkTree, patches: Sequence[series.Patch]) -> tuple[str, ...]:
+def set_series(tree: WorkTree, patches: Sequence[patch_series.Patch]) -> tuple[str, ...]:
     """Make ``tree`` the base with exactly ``patches`` applied; returns the files written.
 
     Raises InfrastructureError (see ``series.apply``) and leaves the tree as it was when a
@@ -288,7 +288,7 @@ def set_series(tree: WorkTree, patches: Sequence[series.Patch]) -> tuple[str, ..
             if original.is_file():
                 shutil.copy2(original, scratch / file)
         for patch in patches:
-            series.apply(patch, scratch, f"{tree.version} ({tree.root.name})")
+            patch_series.apply(patch, scratch, f"{tree.version} ({tree.root.name})")
         written: list[str] = []
         for file in sorted(known):
             wanted = scratch / file if file in touched else tree.pristine / file

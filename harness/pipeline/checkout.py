@@ -7,11 +7,11 @@ from pathlib import Path
 
 from harness import cache
 from harness.cache import Kind
-from harness.config import load
+from harness.config import definitions
 from harness.errors import BenchError
-from harness.image import build as image
-from harness.image.programs import program_key
-from harness.itlb import build as itlb
+from harness.image import guest_layers as image
+from harness.image.compiled import program_key
+from harness.itlb import plugin as itlb
 from harness.kernel import base_variant, bench, bpf_tree, build, pahole, selftests, stage
 from harness.paths import CONFIGS
 from harness.pipeline.caching import Current
@@ -21,7 +21,7 @@ from harness.pipeline.loop_guest import PROGRAM
 def current(root: Path, kernel_source: str | None) -> Mapping[str, Current]:
     """By kind, for the cache folder ``root`` and the user's KERNEL_SRC. A kind of which nothing
     can be known, because a tool or a source is absent, is left out."""
-    variants = load.variants()
+    variants = definitions.variants()
     request = stage.StageRequest(
         variants=variants, configs=CONFIGS, cache=root, jobs=1, source=kernel_source
     )
@@ -97,8 +97,8 @@ def _plugins() -> Current:
 def _programs() -> Current:
     """Those of the workloads that come with the program; a user's own have some as well."""
     sources = [PROGRAM]
-    for name in load.workload_folders():
-        spec, folder = load.workload(name)
+    for name in definitions.workload_folders():
+        spec, folder = definitions.workload(name)
         sources += [folder / program for program in spec.programs]
     keys = {program_key(path, path.read_bytes()): f"program {path.stem}" for path in sources}
     return Current(keys=keys, whole=False)

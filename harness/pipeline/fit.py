@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import UserError
 from harness.kernel import Kernel, kconfig
 from harness.model import WorkloadSpec
@@ -30,7 +30,7 @@ def unfit(kernel: Kernel, workload: WorkloadSpec, pti: str) -> str:
     absent = missing(kernel, workload, pti)
     if not absent:
         return ""
-    known = [load.workload(name)[0] for name in load.workload_folders()]
+    known = [definitions.workload(name)[0] for name in definitions.workload_folders()]
     able = [other.name for other in known if not missing(kernel, other, "off")]
     return (
         f"kernel {kernel.name} lacks {', '.join(absent)}, which {workload.name} with pti={pti} "

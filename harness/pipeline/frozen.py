@@ -9,8 +9,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.image import build as image
-from harness.itlb import build as itlb
+from harness.image import guest_layers as image
+from harness.itlb import plugin as itlb
 from harness.model import WorkloadSpec
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError
 from harness.image import cpio
-from harness.itlb import build as itlb
 from harness.itlb import known_answers
+from harness.itlb import plugin as itlb
 from harness.itlb.known_answers import Loop
 from harness.model import Mode
 from harness.targets import trial_files

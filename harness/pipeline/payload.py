@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.counters.facts import calls
 from harness.guest.agent import wire
-from harness.kernel import Kernel, modules
+from harness.kernel import Kernel, module_trees
 from harness.model import Counters, TrialSpec, WorkloadSpec
 from harness.pipeline.prepare import BENCH_PLACE, SELFTESTS_PLACE, Prepared
 from harness.targets.target import KernelFiles, Model, Payload
@@ -84,4 +84,4 @@ def _module_files(kernel: Kernel, workload: WorkloadSpec) -> dict[str, tuple[str
     if kernel.modules is None or kernel.variant is not None:
         return None
     folders = sorted((kernel.modules / "lib/modules").iterdir())
-    return {f.name: modules.files_for(f, workload.modules) for f in folders if f.is_dir()}
+    return {f.name: module_trees.files_for(f, workload.modules) for f in folders if f.is_dir()}

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from harness.config import load, matrix
+from harness.config import definitions, matrix
 from harness.model import Counters, Mode, Pti, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
 from harness.pipeline.prepare import Prepared
 from harness.targets.qemu.accel import Accelerator
@@ -15,7 +15,7 @@ TOLERANCE = 0.01
 
 def check_trial(suite: SuiteSpec, variant: str) -> TrialSpec:
     """The trial that decides, on ``variant`` under KVM."""
-    workload, _ = load.workload(WORKLOAD)
+    workload, _ = definitions.workload(WORKLOAD)
     one = replace(suite, name=WORKLOAD, workloads=(WORKLOAD,), seeds=(1,))
     one = one.with_settings(pti=Pti.ON, mode=Mode.KVM)
     return matrix.trials(one, [variant], [workload], Counters.NONE, {})[0]
@@ -23,7 +23,7 @@ def check_trial(suite: SuiteSpec, variant: str) -> TrialSpec:
 
 def with_check(prepared: Prepared) -> Prepared:
     """``prepared`` with the workload that checks."""
-    workloads = {**prepared.frozen.workloads, WORKLOAD: load.workload(WORKLOAD)}
+    workloads = {**prepared.frozen.workloads, WORKLOAD: definitions.workload(WORKLOAD)}
     return replace(prepared, frozen=replace(prepared.frozen, workloads=workloads))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import Kind
-from harness.config import load
-from harness.image import build as image
-from harness.image.programs import build_program
-from harness.itlb import build as itlb
+from harness.config import definitions
+from harness.image import guest_layers as image
+from harness.image.compiled import build_program
+from harness.itlb import plugin as itlb
 from harness.kernel import (
     Bench,
     Kernel,
@@ -54,7 +54,7 @@ def kernels(
     """The kernels named in ``text`` (None: every variant), built if need be. ``check`` sees the
     user's own before anything is built. ``source`` is KERNEL_SRC=; None: the environment's."""
     request = StageRequest(
-        variants=load.variants(),
+        variants=definitions.variants(),
         configs=CONFIGS,
         cache=cache_dir(),
         jobs=os.cpu_count() or 1,
@@ -79,7 +79,7 @@ def names(text: str | None, progress: Progress) -> tuple[str, ...]:
     Raises UserError for what is no kernel.
     """
     packages = cache_dir() / Kind.PACKAGES
-    return tuple(k.name for k in resolve(text, load.variants(), packages, progress.say))
+    return tuple(k.name for k in resolve(text, definitions.variants(), packages, progress.say))
 
 
 def prepare(

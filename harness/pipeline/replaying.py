@@ -12,13 +12,13 @@ from harness.counters import readings as counted
 from harness.errors import DataError, UserError
 from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
-from harness.itlb import build as itlb
+from harness.itlb import plugin as itlb
 from harness.itlb.replay import replay as replay_trace
 from harness.model import SUITE_SETTINGS, Manifest, Source, TrialRecord, TrialSpec, TrialStatus
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline.progress import Progress
 from harness.store import create_run, find_run, folder_errors, load_run, provenance
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.targets import trial_files
 
 REPLAYABLE = tuple(name for name, setting in SUITE_SETTINGS.items() if setting.replay)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel, naming
 from harness.model import (
@@ -86,7 +86,7 @@ def resume_inputs(
     made = list(kernels)
     words = naming.parse(kernel_text) if kernel_text else ()
     values = [word.value for word in words] or [kernel.name for kernel in made]
-    shipped = load.workload_folders()
+    shipped = definitions.workload_folders()
     return ResumeInputs(
         kernels={
             kernel.name: value if kernel.variant is not None else _absolute(value)
@@ -136,17 +136,17 @@ def _counted_by_model(manifest: Manifest) -> bool:
 def _workloads(manifest: Manifest, asked: object) -> tuple[tuple[WorkloadSpec, Path], ...]:
     """The run's workloads; ``asked``, --workload, where the manifest says of one no place."""
     places = manifest.resume.workloads if manifest.resume else {}
-    shipped = load.workload_folders()
+    shipped = definitions.workload_folders()
     found = []
     for name in distinct(trial.workload for trial in manifest.trials):
         if name in places:
-            found.append(load.workload(places[name]))
+            found.append(definitions.workload(places[name]))
         elif name in shipped or asked is None:
             if name not in shipped:
                 raise _no_place(manifest, "workload", name, "--workload FOLDER")
-            found.append(load.workload(name))
+            found.append(definitions.workload(name))
         else:
-            found.append(load.workload(str(asked)))
+            found.append(definitions.workload(str(asked)))
     return tuple(found)
 
 
@@ -162,7 +162,7 @@ def _kernels(manifest: Manifest, asked: object) -> str:
         )
     if asked is not None:
         return str(asked)
-    variants = load.variants()
+    variants = definitions.variants()
     for kernel in manifest.kernels:
         if kernel.name not in variants or not kernel.base_sha256:
             raise _no_place(manifest, "kernel", kernel.name, "--kernel NAME=PATH,...")

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psutil
 
-from harness.config import load, matrix, settings
+from harness.config import definitions, matrix, settings
 from harness.counters import events, perf
 from harness.errors import UserError
-from harness.image import build as image
-from harness.itlb import build as itlb
+from harness.image import guest_layers as image
+from harness.itlb import plugin as itlb
 from harness.kernel import Kernel
 from harness.model import (
     SCHEMA_VERSION,
@@ -90,9 +90,9 @@ class Plan:
 
 def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     """Check the request and settle counters and mode. Raises UserError, PrerequisiteError."""
-    suite = load.suite(request.suite or DEFAULT_SUITE)
+    suite = definitions.suite(request.suite or DEFAULT_SUITE)
     names = (request.workload,) if request.workload else suite.workloads
-    workloads = tuple(load.workload(name) for name in names)
+    workloads = tuple(definitions.workload(name) for name in names)
     changed = settings.override(suite.settings, request.settings, "settings")
     mode = changed[0].mode if "mode" in request.settings else None
     asked = changed[0].counters
@@ -220,7 +220,7 @@ def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan
     """The plan as it is after the PMU's check: the model where the PMU does not count."""
     if found.works:
         return replace(planned, choice=replace(planned.choice, reason=found.reason))
-    suite = load.suite(request.suite or DEFAULT_SUITE)
+    suite = definitions.suite(request.suite or DEFAULT_SUITE)
     choice = choose(Counters.AUTO, None, suite.shared.mode, found)
     return replace(planned, suite=planned.suite.with_settings(mode=choice.mode), choice=choice)
 

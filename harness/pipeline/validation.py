@@ -14,9 +14,9 @@ from pathlib import Path
 
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
-from harness.image.programs import build_program
-from harness.itlb import build as itlb
+from harness.image.compiled import build_program
 from harness.itlb import known_answers
+from harness.itlb import plugin as itlb
 from harness.itlb.known_answers import Expected, Loop
 from harness.itlb.reference import load_profile
 from harness.pipeline import hardware, prepare

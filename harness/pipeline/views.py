@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.analysis.compare import Comparison, compare
-from harness.config import load, settings
-from harness.itlb import build as itlb
+from harness.config import definitions, settings
+from harness.itlb import plugin as itlb
 from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
-from harness.report import exports, markdown, profiles, terminal, text
+from harness.report import exports, markdown, profiles, terminal, wording
 from harness.store import find_run, load_run
 
 
@@ -58,8 +58,10 @@ def show(
 
 def _questions(found: Comparison) -> dict[str, str]:
     """The questions of the workloads that are here; a run may be of one that is not."""
-    names = {block.settings.workload for block in found.blocks} & set(load.workload_folders())
-    return {name: load.workload(name)[0].question for name in names}
+    names = {block.settings.workload for block in found.blocks} & set(
+        definitions.workload_folders()
+    )
+    return {name: definitions.workload(name)[0].question for name in names}
 
 
 def export(run: str, form: str, root: Path = RESULTS) -> str:
@@ -74,30 +76,30 @@ def export_notes(run: str, form: str, root: Path = RESULTS) -> tuple[str, ...]:
 
 def listing(*, workloads_only: bool, as_json: bool) -> str:
     """Variants, suites, workloads and profiles; for people, or as JSON."""
-    names = load.workload_folders()
-    workloads = {name: load.workload(name)[0] for name in names}
+    names = definitions.workload_folders()
+    workloads = {name: definitions.workload(name)[0] for name in names}
     if as_json:
         document: dict[str, object] = {"workloads": msgspec.to_builtins(list(workloads.values()))}
         if not workloads_only:
             document |= {
-                "variants": msgspec.to_builtins(list(load.variants().values())),
-                "suites": [settings.document(suite) for suite in load.suites().values()],
+                "variants": msgspec.to_builtins(list(definitions.variants().values())),
+                "suites": [settings.document(suite) for suite in definitions.suites().values()],
                 "profiles": itlb.profiles(),
             }
         return json.dumps(document, indent=2) + "\n"
     console = Console(highlight=False)
     with console.capture() as capture:
         if not workloads_only:
-            rows = [(v.name, v.title, v.role) for v in load.variants().values()]
+            rows = [(v.name, v.title, v.role) for v in definitions.variants().values()]
             console.print(_table("kernels", ("name", "", "role"), rows))
             suites = [
                 (
                     s.name,
                     s.title,
                     f"{', '.join(s.workloads)}; seeds {len(s.seeds)}; "
-                    + "  ".join(text.setting_words(settings.values(s.settings))),
+                    + "  ".join(wording.setting_words(settings.values(s.settings))),
                 )
-                for s in load.suites().values()
+                for s in definitions.suites().values()
             ]
             console.print(_table("suites", ("name", "", "trials"), suites))
             console.print(_table("CPU profiles", ("name",), [(p,) for p in itlb.profiles()]))

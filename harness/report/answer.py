@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from harness.analysis.comparability import Settings
 from harness.analysis.compare import Block, Cell, Comparison
 from harness.model import Pti
-from harness.report import text
+from harness.report import wording
 from harness.report.decisive import Decided, decided
 from harness.report.summary import entries, sentence
 from harness.report.tables import TextCell, scale_of, tone, unit
-from harness.report.verdicts import VerdictTable, verdict_table
+from harness.report.verdict_table import VerdictTable, verdict_table
 
 MAX_LINES = 6
 """Failed trials, notes and readings without a value that have a line each."""
@@ -106,9 +106,9 @@ def _answer(
     return Answer(
         workload=first.workload,
         question=questions.get(first.workload, ""),
-        settings=text.settings_line(first, without=("pti",)),
-        params=text.params_line(first),
-        seeds=text.seeds_line(usual),
+        settings=wording.settings_line(first, without=("pti",)),
+        params=wording.params_line(first),
+        seeds=wording.seeds_line(usual),
         baseline=next((block.baseline for block in blocks if block.baseline), ""),
         columns=tuple(
             Column(
@@ -135,7 +135,7 @@ def _cut(lines: Sequence[str], what: str) -> tuple[str, ...]:
     """At most ``MAX_LINES`` of ``lines``, and how many more there are."""
     if len(lines) <= MAX_LINES:
         return tuple(lines)
-    more = text.plural(len(lines) - MAX_LINES + 1, f"more {what}")
+    more = wording.plural(len(lines) - MAX_LINES + 1, f"more {what}")
     return (*lines[: MAX_LINES - 1], f"and {more}: see --full")
 
 
@@ -144,7 +144,7 @@ def _remark(block: Block, build: str, usual: tuple[int, ...]) -> str:
     if failed:
         return f"{failed} failed"
     seeds = block.seeds[build]
-    return text.plural(len(seeds), "seed") if seeds != usual else ""
+    return wording.plural(len(seeds), "seed") if seeds != usual else ""
 
 
 def _lines(
@@ -192,15 +192,15 @@ def _cell(line: Decided, build: str, scale: int) -> TextCell:
         return TextCell(value=value)
     return TextCell(
         value=value,
-        ratio=text.brief(cell.ratio),
+        ratio=wording.brief(cell.ratio),
         tone=tone(cell.ratio.verdict, line.row.metric.better),
     )
 
 
 def _value(cell: Cell, per: str, scale: int) -> str:
     if cell.summary is None:
-        return text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
-    return text.number(cell.summary.times(scale).median, per)
+        return wording.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
+    return wording.number(cell.summary.times(scale).median, per)
 
 
 def _tests(blocks: Sequence[Block], pairs: Sequence[tuple[Block, str]]) -> Iterator[AnswerLine]:
@@ -275,7 +275,9 @@ def _uncounted(blocks: Sequence[Block], lines: Mapping[str, Sequence[Decided]]) 
             for row in one.rows:
                 for build in block.builds:
                     for item in row.cells[build].unknown:
-                        reason = f"{text.STATUS_WORDS[item.status]}: {item.reason or 'no reason'}"
+                        reason = (
+                            f"{wording.STATUS_WORDS[item.status]}: {item.reason or 'no reason'}"
+                        )
                         by_pti = places.setdefault((one.noun, reason), {})
                         by_pti.setdefault(build, {})[block.settings.pti] = None
     everywhere = {

@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.model import SETTINGS, Manifest, Reading, TrialRecord, setting_text
 from harness.report import influx, openmetrics, pyperf_file
 from harness.report.markdown import render
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 CSV_COLUMNS = (
     "run",

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from harness.model import Reading, TrialRecord, TrialStatus
 from harness.report.openmetrics import trial_labels
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 MEASUREMENT = "execmem_bench"
 

@@ -11,7 +11,7 @@ from harness.report.named import TITLE as NAMED_TITLE
 from harness.report.named import NamedTable, named_table
 from harness.report.tables import Line, table
 from harness.report.terminal import legend
-from harness.report.verdicts import VerdictTable, verdict_table
+from harness.report.verdict_table import VerdictTable, verdict_table
 
 
 def render(comparison: Comparison, questions: Mapping[str, str] | None = None) -> str:

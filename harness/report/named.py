@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis.compare import Block
 from harness.analysis.sites import NAMED, SiteCell
-from harness.report import text
+from harness.report import wording
 
 TOP = 10
 """Names with a line for each build; exports have all that trials name."""
@@ -55,9 +55,9 @@ def _cells(cell: SiteCell, largest: bool) -> Sequence[str]:
     counts = cell.counts
     if counts is None:
         return ("not named", *("unknown",) * (4 if largest else 3))
-    texts = text.number(counts.texts) + ("+" if cell.cut else "")
+    texts = wording.number(counts.texts) + ("+" if cell.cut else "")
     values = [counts.walks_4k, counts.walks_2m_4m, counts.stlb_hits]
-    return (texts, *map(text.number, [*values, counts.walks_1g] if largest else values))
+    return (texts, *map(wording.number, [*values, counts.walks_1g] if largest else values))
 
 
 def _notes(block: Block, left: int) -> tuple[str, ...]:
@@ -69,5 +69,5 @@ def _notes(block: Block, left: int) -> tuple[str, ...]:
     if any(cell.cut for row in block.sites for cell in row.cells.values()):
         notes.append("+: some trial named as many texts as it can; there may be more of the name.")
     if left:
-        notes.append(f"{text.plural(left, 'more name')} not shown: see `export`")
+        notes.append(f"{wording.plural(left, 'more name')} not shown: see `export`")
     return tuple(notes)

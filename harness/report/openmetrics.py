@@ -29,7 +29,7 @@ from harness.model import (
     TrialStatus,
     setting_text,
 )
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 PREFIX = "execmem_bench"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.analysis.comparability import Settings
 from harness.analysis.compare import Block, Cell, Comparison, Per, Row
 from harness.metrics.catalogue import MEASURED, ORIGIN_TITLES
-from harness.report import text
+from harness.report import wording
 
 ROWS: tuple[tuple[str, str], ...] = (
     ("itlb.walk_completed_4k", "all"),
@@ -49,7 +49,7 @@ def tables(comparisons: Sequence[Comparison]) -> tuple[ProfileTable, ...]:
             groups.setdefault(replace(block.settings, profile=""), []).append(block)
     return tuple(
         ProfileTable(
-            title=f"{_title(shared)}: per second, {text.seeds_line(_seeds(blocks[0]))}",
+            title=f"{_title(shared)}: per second, {wording.seeds_line(_seeds(blocks[0]))}",
             builds=blocks[0].builds,
             lines=tuple(line for block in blocks for line in _lines(block)),
         )
@@ -60,7 +60,7 @@ def tables(comparisons: Sequence[Comparison]) -> tuple[ProfileTable, ...]:
 def _title(shared: Settings) -> str:
     """The workload and the settings of a table, the profile apart."""
     values = {name: value for name, value in shared.values.items() if name != "profile"}
-    return ", ".join([shared.workload, *text.setting_words(values)])
+    return ", ".join([shared.workload, *wording.setting_words(values)])
 
 
 def _seeds(block: Block) -> tuple[int, ...]:
@@ -86,8 +86,8 @@ def _lines(block: Block) -> Iterator[ProfileLine]:
 
 def _cell(cell: Cell, unit: str) -> str:
     if cell.summary is None:
-        return text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
-    value = text.number(cell.summary.median, unit)
+        return wording.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
+    value = wording.number(cell.summary.median, unit)
     if cell.ratio is None or cell.ratio.value is None:
         return value
-    return f"{value} {text.ratio(cell.ratio)}"
+    return f"{value} {wording.ratio(cell.ratio)}"

@@ -15,7 +15,7 @@ import pyperf  # type: ignore[import-untyped]
 
 from harness.errors import UserError
 from harness.model import Manifest, Reading, TrialRecord, TrialStatus
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 UNITS: Mapping[str, tuple[str, float]] = {
     "s": ("second", 1),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.compare import Row
-from harness.report import text
+from harness.report import wording
 
 CYCLE = "cycle"
 POINTS = 5
@@ -37,7 +37,7 @@ class Series:
         words = []
         for row in self.shown:
             summary = row.cells[build].summary
-            words.append("?" if summary is None else text.number(summary.median, row.unit))
+            words.append("?" if summary is None else wording.number(summary.median, row.unit))
         return words[0] if len(set(words)) == 1 else " → ".join(words)
 
 

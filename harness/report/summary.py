@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis.compare import Block, Cell, Row
 from harness.analysis.stats import Method, Ratio, Verdict
-from harness.report import text
+from harness.report import wording
 from harness.report.decisive import Decided
 
 NONE, NEW, NO_RATIO = "none", "new", "no ratio"
@@ -75,14 +75,14 @@ def _clause(noun: str, row: Row, block: Block, build: str) -> Clause | None:
     verdict = ratio.verdict
     fewer, more = _words(row.unit)
     if verdict is Verdict.ONE_SEED:
-        body = f"{noun} ×{text.factor(ratio.value)}"
+        body = f"{noun} ×{wording.factor(ratio.value)}"
         return Clause(group=verdict.value, head="one seed, so no interval:", body=body)
     if verdict is Verdict.UNDEFINED:
-        body = f"{noun} (×{text.factor(ratio.value)}, {ratio.reason})"
+        body = f"{noun} (×{wording.factor(ratio.value)}, {ratio.reason})"
         return Clause(group=NO_RATIO, head="undecided:", body=body)
     if verdict is Verdict.UNDECIDED:
-        size = f"about ×{text.order(ratio.value)}" if ratio.vague else text.ratio(ratio)
-        body = f"{noun} ({size}; {text.settle(ratio)})"
+        size = f"about ×{wording.order(ratio.value)}" if ratio.vague else wording.ratio(ratio)
+        body = f"{noun} ({size}; {wording.settle(ratio)})"
         return Clause(group=verdict.value, head="undecided:", body=body)
     heads = {
         Verdict.LOWER: fewer,
@@ -97,12 +97,14 @@ def _size(ratio: Ratio) -> str:
     if ratio.value == 0 and ratio.method is Method.CONSTANT:
         return "none left"
     if not ratio.vague or ratio.value is None or ratio.low is None or ratio.high is None:
-        return text.ratio(ratio)
+        return wording.ratio(ratio)
     lower = ratio.high < 1
     bound = (
-        f"at most ×{text.factor(ratio.high)}" if lower else f"at least ×{text.factor(ratio.low)}"
+        f"at most ×{wording.factor(ratio.high)}"
+        if lower
+        else f"at least ×{wording.factor(ratio.low)}"
     )
-    return f"{bound}; size undecided, about ×{text.order(ratio.value)}: {text.settle(ratio)}"
+    return f"{bound}; size undecided, about ×{wording.order(ratio.value)}: {wording.settle(ratio)}"
 
 
 def _without_ratio(noun: str, row: Row, cell: Cell, ratio: Ratio, baseline: str) -> Clause:
@@ -110,7 +112,7 @@ def _without_ratio(noun: str, row: Row, cell: Cell, ratio: Ratio, baseline: str)
         return Clause(group=NONE, head="none in either:", body=noun)
     if "the baseline is 0" in ratio.reason and cell.summary is not None:
         unit = f"{row.per.value and '/' + row.per.value}"
-        shown = f"{text.number(cell.summary.median, row.unit)}{unit}"
+        shown = f"{wording.number(cell.summary.median, row.unit)}{unit}"
         return Clause(group=NEW, head=f"where {baseline} has none:", body=f"{noun}, {shown}")
     return Clause(group=NO_RATIO, head="no ratio:", body=f"{noun} ({ratio.reason})")
 
@@ -145,5 +147,5 @@ def entries(line: Decided, build: str) -> str:
             return ""
         if summary.median:
             size = sizes[row.metric.name.rpartition("_")[2]]
-            shown.append(f"{text.number(summary.median)} of {size}")
+            shown.append(f"{wording.number(summary.median)} of {size}")
     return ", ".join(shown) or "none"

@@ -4,12 +4,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis import reference
+from harness.analysis import published
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
 from harness.model import Section, Source, Status
-from harness.report import series, text
+from harness.report import series, wording
 
 _EDGES = {
     "baseline": "before loading",
@@ -87,10 +87,10 @@ def table(block: Block) -> TextTable:
         extra.append("0 in every build at every seed: " + "; ".join(_titles(zero)))
     return TextTable(
         title=block.settings.workload,
-        settings=text.settings_line(block.settings),
-        params=text.params_line(block.settings),
+        settings=wording.settings_line(block.settings),
+        params=wording.params_line(block.settings),
         columns=block.builds,
-        seeds=tuple(text.seeds_line(block.seeds[build]) for build in block.builds),
+        seeds=tuple(wording.seeds_line(block.seeds[build]) for build in block.builds),
         failed=tuple(sum(f.build == build for f in block.failures) for build in block.builds),
         lines=lines,
         footnotes=(*notes.lines(), *extra),
@@ -260,12 +260,12 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes, scale: int) -> TextCell:
         marks.append(notes.mark("extrapolated: the counter was multiplexed"))
     tail = "".join(dict.fromkeys(marks))
     if cell.summary is None:
-        word = text.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
+        word = wording.STATUS_WORDS[cell.unknown[0].status] if cell.unknown else "no result"
         return TextCell(value=word + tail, tone="unknown")
-    value = text.spread(cell.summary.times(scale), row.unit) + tail
+    value = wording.spread(cell.summary.times(scale), row.unit) + tail
     if cell.ratio is None:
         return TextCell(value=value)
-    said = text.ratio(cell.ratio, all_of_it=True)
+    said = wording.ratio(cell.ratio, all_of_it=True)
     if said == "no ratio" or said.endswith("(no interval)"):
         said += notes.mark(cell.ratio.reason)
     return TextCell(value=value, ratio=said, tone=tone(cell.ratio.verdict, row.metric.better))
@@ -274,7 +274,7 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes, scale: int) -> TextCell:
 def _reason(cell: Cell, status: Status, reason: str) -> str:
     seeds = [str(u.seed) for u in cell.unknown if (u.status, u.reason) == (status, reason)]
     where = f" (seed {', '.join(seeds)})" if cell.values else ""
-    return f"{text.STATUS_WORDS[status]}: {reason or 'no reason given'}{where}"
+    return f"{wording.STATUS_WORDS[status]}: {reason or 'no reason given'}{where}"
 
 
 def tone(verdict: Verdict, better: str) -> str:
@@ -287,20 +287,20 @@ def tone(verdict: Verdict, better: str) -> str:
 
 def _reference(block: Block, row: Row) -> Iterator[Line]:
     """The 2022 table's ratios, below our line per second of the same event."""
-    if block.settings.workload != reference.WORKLOAD or row.per is not Per.SECOND:
+    if block.settings.workload != published.WORKLOAD or row.per is not Per.SECOND:
         return
-    known = reference.row_for(row.metric.name)
+    known = published.row_for(row.metric.name)
     if known is None or row.label("origin") not in ("", "all"):
         return
     ratios = [known.ratio(build) for build in block.builds]
-    if block.baseline != reference.BASELINE or all(r is None for r in ratios):
+    if block.baseline != published.BASELINE or all(r is None for r in ratios):
         return
     yield Line(
         kind="reference",
         title=f"{'  ' if row.label('origin') else ''}2022 reference",
         unit="/s",
         cells=tuple(
-            TextCell(value="" if r is None else "×1" if r == 1 else f"×{text.factor(r)}")
+            TextCell(value="" if r is None else "×1" if r == 1 else f"×{wording.factor(r)}")
             for r in ratios
         ),
     )

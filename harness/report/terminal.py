@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis import reference
+from harness.analysis import published
 from harness.analysis.compare import Comparison
 from harness.analysis.verdicts import FAIL, NOT_RUN
 from harness.report import answer
@@ -18,7 +18,7 @@ from harness.report.named import TITLE as NAMED_TITLE
 from harness.report.named import NamedTable, named_table
 from harness.report.screen import TONES, print_answer, print_lines
 from harness.report.tables import Line, TextCell, TextTable, table
-from harness.report.verdicts import VerdictTable, verdict_table
+from harness.report.verdict_table import VerdictTable, verdict_table
 
 TITLE = 28
 MAX_TITLE = 44
@@ -97,9 +97,9 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
         "workload, /1k op: per 1,000 of them. ~: undecided, since the interval spans more than "
         "tenfold, or from a material decrease to a material increase.",
     ]
-    if any(block.settings.workload == reference.WORKLOAD for block in comparison.blocks):
+    if any(block.settings.workload == published.WORKLOAD for block in comparison.blocks):
         lines.append(
-            f"2022 reference: ratios published {reference.DATE} ({reference.CONDITIONS}); "
+            f"2022 reference: ratios published {published.DATE} ({published.CONDITIONS}); "
             "compare ratios, never values."
         )
     return tuple(lines)

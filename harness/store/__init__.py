@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Saved runs: schema, writing, reading, provenance."""
 
-from harness.store.load import LoadedRun, done_trials, find_run, load_run, remaining
-from harness.store.run import Run, create_run, folder_errors, resume_run
+from harness.store.loading import LoadedRun, done_trials, find_run, load_run, remaining
+from harness.store.run_folder import Run, create_run, folder_errors, resume_run
 
 __all__ = [
     "LoadedRun",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.image.build import Layer
+from harness.image.guest_layers import Layer
 from harness.model import TrialSpec
 
 INTERRUPTED = "interrupted"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What dynamic text costs at one edge: memory held for BPF text, pages that map modules."""
 
-from harness.counters.facts import held, modules
+from harness.counters.facts import held, module_pages
 from harness.counters.facts.files import Files, Missing, Value, computed
 from harness.counters.facts.layout import PAGE_NAMES, Layout
 from harness.errors import DataError
@@ -54,7 +54,9 @@ def _modules(files: Files, where: Layout, edge: str) -> dict[str, Value]:
     """Only where the guest was asked for its modules and has some, or could not tell."""
     if not files.sampled(edge, MODULES):
         return {}
-    loaded = files.parsed(edge, MODULES, lambda data: modules.parse(data.decode(errors="replace")))
+    loaded = files.parsed(
+        edge, MODULES, lambda data: module_pages.parse(data.decode(errors="replace"))
+    )
     if isinstance(loaded, Missing):
         return {"loaded": loaded}
     if not loaded:
@@ -64,14 +66,14 @@ def _modules(files: Files, where: Layout, edge: str) -> dict[str, Value]:
         "bytes": sum(module.size for module in loaded),
     }
     why = Missing("; ".join(where.reasons) or "page tables are not known")
-    mapped: modules.Mapped | None = None
+    mapped: module_pages.Mapped | None = None
     if where.tables is not None:
         try:
-            mapped = modules.mapped(loaded, where.tables, where.symbols or ())
-            why = Missing(modules.SHARED)
+            mapped = module_pages.mapped(loaded, where.tables, where.symbols or ())
+            why = Missing(module_pages.SHARED)
         except DataError as error:
             why = Missing(f"{MODULES}: {error}")
-    for kind in modules.KINDS:
+    for kind in module_pages.KINDS:
         for level in ("pte", "pmd"):
             pages = why if mapped is None else mapped.pages.get((kind, level), why)
             values[f"{kind}.{PAGE_NAMES[level]}"] = pages

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.counters.facts import page_tables, text
+from harness.counters.facts import guest_symbols, page_tables
 from harness.counters.facts.files import Files, Missing, Value, computed
 from harness.counters.facts.guest_tables import EdgeTables, from_dump
 from harness.counters.facts.snapshots import IMAGE, MODULES
@@ -25,8 +25,8 @@ class Layout:
     """Where text was at one edge; None for what could not be read, ``reasons`` say why."""
 
     text_map: TextMap | None
-    programs: tuple[text.Program, ...] | None
-    symbols: tuple[text.Symbol, ...] | None
+    programs: tuple[guest_symbols.Program, ...] | None
+    symbols: tuple[guest_symbols.Symbol, ...] | None
     tables: page_tables.PageTables | None
     reasons: tuple[str, ...]
 
@@ -45,8 +45,8 @@ def layout(files: Files, edge: str, mapped: EdgeTables | None = None) -> Layout:
             return None
         return found
 
-    progs = read("bpf_progs.json", text.programs)
-    symbols = read("kallsyms_text", lambda d: text.kallsyms(d.decode(errors="replace")))
+    progs = read("bpf_progs.json", guest_symbols.programs)
+    symbols = read("kallsyms_text", lambda d: guest_symbols.kallsyms(d.decode(errors="replace")))
     mapped = mapped or from_dump(files, edge)
     if mapped.tables is None:
         reasons.append(mapped.reason)
@@ -112,7 +112,7 @@ def _trampolines(where: Layout, why: Missing) -> Values:
             if where.symbols is None or where.tables is None:
                 values[name] = why
                 continue
-            starts = [s.address for s in where.symbols if text.origin_of(s) == origin]
+            starts = [s.address for s in where.symbols if guest_symbols.origin_of(s) == origin]
             pages, _ = where.tables.pages([(a, a + 1) for a in starts])
             values[name] = len(pages[level])
     return values

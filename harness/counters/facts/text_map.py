@@ -4,7 +4,7 @@
 import bisect
 from collections.abc import Sequence
 
-from harness.counters.facts.text import Program, Symbol, origin_of
+from harness.counters.facts.guest_symbols import Program, Symbol, origin_of
 
 PAGE = 1 << 12
 LARGE_PAGE = 1 << 21

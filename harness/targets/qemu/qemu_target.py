@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.guest import console
 from harness.guest.protocol import Stream
-from harness.image import build as image
-from harness.itlb.build import model_options, plugin_option
+from harness.image import guest_layers as image
+from harness.itlb.plugin import model_options, plugin_option
 from harness.model import TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness import proc
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.itlb.reference import Model, answers, load_profile
 
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 LIBRARY = ("tlb.c", "hierarchy.c", "profile.c")
-PROFILES = [build.profile_path(name) for name in build.profiles()]
+PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
 
 Counts = dict[str, int]
 
 
 def compile_driver(path: Path, *flags: str) -> Path:
     """The driver as a program at ``path``."""
-    files = [str(build.HERE / "driver.c"), *(str(build.SOURCES / name) for name in LIBRARY)]
-    include = f"-I{build.SOURCES}"
-    proc.run(["gcc", *build.CFLAGS, *flags, include, "-o", str(path), *files])
+    files = [str(plugin.HERE / "driver.c"), *(str(plugin.SOURCES / name) for name in LIBRARY)]
+    include = f"-I{plugin.SOURCES}"
+    proc.run(["gcc", *plugin.CFLAGS, *flags, include, "-o", str(path), *files])
     return path
 
 

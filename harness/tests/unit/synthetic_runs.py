@@ -28,7 +28,7 @@ from harness.model import (
     TrialStatus,
     unknown,
 )
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 VARIANTS = ("upstream", "bpf_prog_pack", "execmem")
 RATIOS = {"upstream": 1.0, "bpf_prog_pack": 0.76, "execmem": 0.64}

@@ -22,7 +22,7 @@ from harness.model import (
     TrialStatus,
     unknown,
 )
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 Values = dict[str, dict[int, int | None]]

@@ -10,8 +10,8 @@ from rich.console import Console
 from harness.analysis.compare import compare
 from harness.analysis.verdicts import gather, new_failures
 from harness.report import markdown, terminal
-from harness.report.verdicts import verdict_table
-from harness.store.load import LoadedRun
+from harness.report.verdict_table import verdict_table
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 BASE = {"a": "pass", "b": "fail", "c": "skip", "d": "pass"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config import load, matrix, options
+from harness.config import definitions, matrix, options
 from harness.errors import UserError
 from harness.model import Counters, SuiteSpec, VariantSpec, WorkloadSpec
 from harness.paths import CONFIGS
@@ -15,7 +15,7 @@ from harness.paths import CONFIGS
 WORKLOAD = WorkloadSpec(
     name="w", question="q?", module="w.py", params={"n": 4, "rate": 1.5, "place": "none"}
 )
-SUITE = load.parse(
+SUITE = definitions.parse(
     'name = "s"\ntitle = "t"\nworkloads = ["w"]\nseeds = [1, 2]\nparams.w.n = 8\n',
     SuiteSpec,
     "s.toml",
@@ -23,18 +23,18 @@ SUITE = load.parse(
 
 
 def test_every_shipped_definition_loads() -> None:
-    assert any(v.baseline for v in load.variants().values())
-    for suite in load.suites().values():
+    assert any(v.baseline for v in definitions.variants().values())
+    for suite in definitions.suites().values():
         for name in suite.workloads:
-            workload, _ = load.workload(name)
+            workload, _ = definitions.workload(name)
             matrix.merge_params(workload, suite.params.get(name, {}))
-    assert "quick" in load.suites()
+    assert "quick" in definitions.suites()
 
 
 def test_every_suite_says_its_isolation_and_tags() -> None:
     for path in (CONFIGS / "suites").glob("*.toml"):
         assert {"pti", "pcid", "mode", "smp"} <= tomllib.loads(path.read_text()).keys(), path.name
-    suites = load.suites()
+    suites = definitions.suites()
     for name in ("reference", "loaded", "nightly"):
         assert [one.pti for one in suites[name].settings] == ["on", "off"]
         assert len(suites[name].seeds) >= 3
@@ -42,10 +42,10 @@ def test_every_suite_says_its_isolation_and_tags() -> None:
 
 def test_a_suites_kernels_are_variants() -> None:
     """The first named is the baseline where the usual one is not among them."""
-    known = load.variants()
-    for suite in load.suites().values():
+    known = definitions.variants()
+    for suite in definitions.suites().values():
         assert set(suite.kernels) <= set(known), suite.name
-    mainline, reference = load.suites()["mainline"], load.suites()["reference"]
+    mainline, reference = definitions.suites()["mainline"], definitions.suites()["reference"]
     assert mainline.kernels == ("bpf_prog_pack", "mainline-norox", "mainline")
     assert mainline.params == reference.params
     assert (mainline.seeds, mainline.settings) == ((1, 2, 3), reference.settings)
@@ -53,9 +53,9 @@ def test_a_suites_kernels_are_variants() -> None:
 
 def test_a_night_measures_with_every_workload_that_measures() -> None:
     """A workload that is added is one folder: no suite names it."""
-    nightly = load.suites()["nightly"].workloads
+    nightly = definitions.suites()["nightly"].workloads
     assert nightly[0] == "trig-kprobe"
-    specs = [load.workload(name)[0] for name in load.workload_folders()]
+    specs = [definitions.workload(name)[0] for name in definitions.workload_folders()]
     assert set(nightly) == {spec.name for spec in specs if not spec.by_name_only}
     assert {"selftests", "modules-race", "pmu-check"}.isdisjoint(nightly)
     assert len(set(nightly)) == len(nightly)
@@ -63,18 +63,18 @@ def test_a_night_measures_with_every_workload_that_measures() -> None:
 
 def test_unknown_key_names_file_key_and_nearest() -> None:
     with pytest.raises(UserError, match=r"f.toml: unknown key 'serie'.*did you mean 'series'"):
-        load.parse('name = "a"\nserie = []\n', VariantSpec, "f.toml")
+        definitions.parse('name = "a"\nserie = []\n', VariantSpec, "f.toml")
 
 
 def test_wrong_type_gives_dotted_path() -> None:
     text = 'name = "a"\ntitle = "t"\nworkloads = ["w"]\nseeds = [1, "two"]\n'
     with pytest.raises(UserError, match=r"seeds\[1\]: Expected `int`, got `str` \(it is 'two'\)"):
-        load.parse(text, SuiteSpec, "f.toml")
+        definitions.parse(text, SuiteSpec, "f.toml")
 
 
 def test_not_toml() -> None:
     with pytest.raises(UserError, match=r"f\.toml: not TOML"):
-        load.parse("name = ", SuiteSpec, "f.toml")
+        definitions.parse("name = ", SuiteSpec, "f.toml")
 
 
 def test_name_must_agree_with_path(tmp_path: Path) -> None:
@@ -82,12 +82,12 @@ def test_name_must_agree_with_path(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "workload.toml").write_text('name = "other"\nquestion = "q"\nmodule = "m.py"\n')
     with pytest.raises(UserError, match="it must be 'mine'"):
-        load.workload(str(folder))
+        definitions.workload(str(folder))
 
 
 def test_unknown_workload_lists_the_known() -> None:
     with pytest.raises(UserError, match="did you mean 'trig-kprobe'"):
-        load.workload("trig-kprob")
+        definitions.workload("trig-kprob")
 
 
 @pytest.mark.parametrize(

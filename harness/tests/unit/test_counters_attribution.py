@@ -16,10 +16,10 @@ from harness.counters.attribution import (
     of_site,
     top,
 )
-from harness.counters.facts import page_tables, text
+from harness.counters.facts import guest_symbols, page_tables
 from harness.counters.facts.files import Files
+from harness.counters.facts.guest_symbols import Program, Symbol
 from harness.counters.facts.layout import layout
-from harness.counters.facts.text import Program, Symbol
 from harness.counters.facts.text_map import TextMap
 from harness.errors import DataError
 from harness.tests.unit.captured_trials import MIXED, trial
@@ -118,7 +118,7 @@ def test_modules_and_trampolines_of_a_guest() -> None:
     where = layout(Files(raw.files, raw.absent), "close")
     assert where.text_map is not None and where.symbols is not None and where.tables is not None
     owners = {"akcipher", "af_alg", "cryptomgr", "aes_generic", "libaes", "aead", "crypto_algapi"}
-    assert {s.owner for s in where.symbols if text.origin_of(s) == "module"} == owners
+    assert {s.owner for s in where.symbols if guest_symbols.origin_of(s) == "module"} == owners
     # Every executable byte of the module area above the pack is somebody's.
     unclaimed = [
         hex(address)

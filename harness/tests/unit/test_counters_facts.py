@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from harness.counters.facts import page_tables, proc_files, sampled, text, trace
+from harness.counters.facts import guest_symbols, page_tables, proc_files, sampled, trace
 from harness.counters.facts.files import Files
-from harness.counters.facts.text import Symbol, origin_of
+from harness.counters.facts.guest_symbols import Symbol, origin_of
 from harness.errors import DataError
 from harness.model import Reading, Status
 from harness.tests.unit.captured_trials import trial
@@ -47,9 +47,9 @@ def test_interrupts_of_a_guest_are_summed_over_cpus() -> None:
         (trace.tlb_flush, "{ stacktrace: x } hitcount: 1\n", "line 1"),
         (page_tables.parse, "", "no mapped range"),
         (page_tables.parse, "---[ Modules ]---\n0xffff-0x1 4K RW NX pte\n", "line 2"),
-        (text.kallsyms, "", "no symbol"),
-        (text.kallsyms, "ffff T _text\n", "line 1"),
-        (text.kallsyms, "0000000000000000 T _text\n", "kptr_restrict"),
+        (guest_symbols.kallsyms, "", "no symbol"),
+        (guest_symbols.kallsyms, "ffff T _text\n", "line 1"),
+        (guest_symbols.kallsyms, "0000000000000000 T _text\n", "kptr_restrict"),
     ],
 )
 def test_unrecognised_content_is_refused(parse, content: str, why: str) -> None:  # type: ignore[no-untyped-def]
@@ -187,7 +187,7 @@ def program(**changes: object) -> bytes:
 )
 def test_programs_that_cannot_be_trusted(data: bytes, why: str) -> None:
     with pytest.raises(DataError, match=why):
-        text.programs(data)
+        guest_symbols.programs(data)
 
 
 # Readings.

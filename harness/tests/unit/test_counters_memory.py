@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from harness.counters.facts import holdings, layout, memory, modules, page_tables, sampled
+from harness.counters.facts import holdings, layout, memory, module_pages, page_tables, sampled
 from harness.counters.facts.files import Files
-from harness.counters.facts.text import Symbol
+from harness.counters.facts.guest_symbols import Symbol
 from harness.errors import DataError
 from harness.model import Reading, Status
 from harness.tests.unit.captured_trials import MIXED, trial
@@ -58,9 +58,9 @@ CACHE = "x 1 1 64 64 1 : tunables 0 0 0 : slabdata 1 1 0\n"
         (memory.slab, "", "version: 2.1"),
         (memory.slab, "slabinfo - version: 2.1\n# name\n", "no cache"),
         (memory.slab, "slabinfo - version: 2.1\nx 1 1 64\n", "line 2"),
-        (modules.parse, "aead 16384 0 - Live 0x0000000000000000\n", "kptr_restrict"),
-        (modules.parse, "aead 16384 0 -\n", "line 1"),
-        (modules.parse, "aead 16384 0 - Zombie 0xffffffffc021a000\n", "line 1"),
+        (module_pages.parse, "aead 16384 0 - Live 0x0000000000000000\n", "kptr_restrict"),
+        (module_pages.parse, "aead 16384 0 -\n", "line 1"),
+        (module_pages.parse, "aead 16384 0 - Zombie 0xffffffffc021a000\n", "line 1"),
     ],
 )
 def test_unrecognised_content_is_refused(
@@ -71,9 +71,9 @@ def test_unrecognised_content_is_refused(
 
 
 def test_pages_of_modules() -> None:
-    found = modules.parse(kept("workload/proc_modules"))
+    found = module_pages.parse(kept("workload/proc_modules"))
     assert [m.name for m in found][:2] == ["akcipher", "af_alg"]
-    mapped = modules.mapped(found, page_tables.parse(kept("close/kernel_page_tables")))
+    mapped = module_pages.mapped(found, page_tables.parse(kept("close/kernel_page_tables")))
     assert sum(mapped.pages.values()) == sum(m.size for m in found) // 4096
     assert mapped.pages["text", "pte"] == 10
     assert mapped.would_do == {"text": 1, "rodata": 1, "data": 1}
@@ -102,12 +102,12 @@ IN_PIECES = area(
     (0x9000, 0x1000, "ro x", "pte"),
     (0xB000, 0x1000, "RW NX", "pte"),
 )
-TWO = [modules.Module("a", AREA, 0x6000), modules.Module("b", AREA + 0x9000, 0x2000)]
+TWO = [module_pages.Module("a", AREA, 0x6000), module_pages.Module("b", AREA + 0x9000, 0x2000)]
 NAMES = [*of_module("a", 0x10, 0x3008, 0x5100), *of_module("b", 0x9010, 0xB000)]
 
 
 def test_pieces_of_modules_are_found_by_their_symbols() -> None:
-    found = modules.mapped(TWO, IN_PIECES, NAMES)
+    found = module_pages.mapped(TWO, IN_PIECES, NAMES)
     assert {key: n for key, n in found.pages.items() if n} == {
         ("text", "pte"): 3,
         ("rodata", "pte"): 1,
@@ -118,12 +118,12 @@ def test_pieces_of_modules_are_found_by_their_symbols() -> None:
 
 def test_a_module_of_which_a_piece_is_not_found_is_refused() -> None:
     with pytest.raises(DataError, match=r"module a is in pieces.* 20480 bytes of 24576"):
-        modules.mapped(TWO, IN_PIECES, [s for s in NAMES if s.address != AREA + 0x3008])
+        module_pages.mapped(TWO, IN_PIECES, [s for s in NAMES if s.address != AREA + 0x3008])
     with pytest.raises(DataError, match=r"module a is in pieces.* 8192 bytes of 24576"):
-        modules.mapped(TWO, IN_PIECES)
+        module_pages.mapped(TWO, IN_PIECES)
     with pytest.raises(DataError, match="modules a and b share"):
-        modules.mapped(
-            [TWO[0], modules.Module("b", AREA + 0x9000, 0x4000)],
+        module_pages.mapped(
+            [TWO[0], module_pages.Module("b", AREA + 0x9000, 0x4000)],
             IN_PIECES,
             [*NAMES, *of_module("b", 0x20)],
         )
@@ -136,8 +136,8 @@ def test_text_in_shared_large_pages() -> None:
         (0x201000, 0x001000, "ro NX", "pte"),
         (0x203000, 0x003000, "RW NX", "pte"),
     )
-    one = [modules.Module("a", AREA + 0x4000, 0x6000)]
-    found = modules.mapped(one, tables, of_module("a", 0x4010, 0x201000, 0x203000))
+    one = [module_pages.Module("a", AREA + 0x4000, 0x6000)]
+    found = module_pages.mapped(one, tables, of_module("a", 0x4010, 0x201000, 0x203000))
     assert found.pages == {("text", "pte"): 0, ("text", "pmd"): 1}
     assert found.would_do == {}
 
@@ -145,16 +145,19 @@ def test_text_in_shared_large_pages() -> None:
 def test_a_module_without_text_hides_no_address() -> None:
     """As cast_common, which has tables only: Linux 6.4 and later show 0 for its address."""
     lines = "cast_common 12288 2 cast5_generic,cast6_generic, Live 0x0000000000000000\n"
-    loaded = modules.parse(f"{lines}a 24576 0 - Live 0x{AREA:016x}\n")
-    assert loaded == (modules.Module("cast_common", None, 12288), modules.Module("a", AREA, 24576))
+    loaded = module_pages.parse(f"{lines}a 24576 0 - Live 0x{AREA:016x}\n")
+    assert loaded == (
+        module_pages.Module("cast_common", None, 12288),
+        module_pages.Module("a", AREA, 24576),
+    )
     with pytest.raises(DataError, match="kptr_restrict"):
-        modules.parse(lines)
-    small = modules.Module("cast_common", None, 0x1000)
+        module_pages.parse(lines)
+    small = module_pages.Module("cast_common", None, 0x1000)
     with pytest.raises(DataError, match=r"module cast_common is in pieces.* 0 bytes of 4096"):
-        modules.mapped([small, *TWO], IN_PIECES, NAMES)
+        module_pages.mapped([small, *TWO], IN_PIECES, NAMES)
     large = area((0, 0x200000, "ro x", "pmd"))
-    text = [small, modules.Module("a", AREA + 0x4000, 0x6000)]
-    assert modules.mapped(text, large).pages == {("text", "pte"): 0, ("text", "pmd"): 1}
+    text = [small, module_pages.Module("a", AREA + 0x4000, 0x6000)]
+    assert module_pages.mapped(text, large).pages == {("text", "pte"): 0, ("text", "pmd"): 1}
 
 
 def at_close(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from harness.image.programs import build_program
+from harness.image.compiled import build_program
 from harness.paths import WORKLOADS
 from harness.tests.unit.guest_modules import workload_module
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.tests.unit.guest_modules import workload_module
 
 
@@ -15,7 +15,7 @@ class Guest:
     """What a workload is given, recording what it reports."""
 
     def __init__(self, workload: str, **params: Any) -> None:
-        self.params = {**load.workload(workload)[0].params, **params}
+        self.params = {**definitions.workload(workload)[0].params, **params}
         self.seed = 7
         self.rng = Random(7)
         self.found: dict[str, str] = {}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import proc
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.tests.unit.itlb_driver import (
     PROFILES,
     SANITIZE,
@@ -25,7 +25,7 @@ from harness.tests.unit.itlb_driver import (
 LOOKUPS = 400_000 if os.environ.get("CI") else 20_000
 TRACE = 10_000
 
-SKYLAKE = build.profile_path("skylake-sp")
+SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_one_page_too_many_misses_in_its_set_only(driver: Path) -> None:
 )
 def test_small_traces(driver: Path, profile: str, trace: str, expected: str) -> None:
     lines = trace.replace(";", "\n") + "\n"
-    assert same(driver, build.profile_path(profile), lines) == expected
+    assert same(driver, plugin.profile_path(profile), lines) == expected
 
 
 def test_data_displaces_code_from_a_shared_level(driver: Path) -> None:
@@ -229,11 +229,11 @@ def test_a_cpu_with_reserved_ways_equals_the_reference(
     driver: Path, profile: str, reserved: int
 ) -> None:
     trace = random_trace(200, 4000, data=True) + "f 40000000 0 1g 0\nf 40200000 0 1g 0\n"
-    same(driver, build.profile_path(profile), trace, reserved)
+    same(driver, plugin.profile_path(profile), trace, reserved)
 
 
 def test_ways_are_reserved_only_where_data_could_use_them(driver: Path) -> None:
-    argv = [str(driver), str(build.profile_path("zen4")), "2"]
+    argv = [str(driver), str(plugin.profile_path("zen4")), "2"]
     done = proc.run(argv, input="", check=False)
     assert done.returncode == 2
     assert "only a second level that data shares" in done.stderr

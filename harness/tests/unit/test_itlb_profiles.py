@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness import proc
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.itlb.reference import CODE, LOADS, SIZES, Model, load_profile
 from harness.tests.unit.itlb_driver import PROFILES, SANITIZE, compile_driver, random_trace
 
-SKYLAKE = build.profile_path("skylake-sp")
+SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_cpus_are_there() -> None:
-    assert build.profiles() == ["icelake-sp", "sapphire-rapids", "skylake-sp", "zen3", "zen4"]
+    assert plugin.profiles() == ["icelake-sp", "sapphire-rapids", "skylake-sp", "zen3", "zen4"]
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
@@ -44,7 +44,7 @@ def test_profile_is_named_after_its_file_and_says_where_it_is_from(profile: Path
     ],
 )
 def test_capacity_by_page_size(profile: str, first: dict[str, int], second: dict[str, int]) -> None:
-    model = Model(load_profile(build.profile_path(profile)))
+    model = Model(load_profile(plugin.profile_path(profile)))
 
     def capacity(names: tuple[str, ...]) -> dict[str, int]:
         return {
@@ -71,7 +71,7 @@ def cells(model: Model, names: tuple[str, ...]) -> list[str]:
 
 
 def test_table_in_the_readme_is_the_profiles() -> None:
-    text = (build.PROFILES.parent / "README.md").read_text()
+    text = (plugin.PROFILES.parent / "README.md").read_text()
     rows = [
         line
         for line in text.partition("<!-- geometry")[2].partition("\n\n")[0].splitlines()

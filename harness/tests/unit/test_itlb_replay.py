@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.errors import DataError
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.itlb.replay import replay
 from harness.tests.unit import synthetic_runs as made
 
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-PROFILES = [build.profile_path(name) for name in build.profiles()]
-SKYLAKE = build.profile_path("skylake-sp")
+PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
+SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +27,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The recorder of the tests and the replay driver, both with ASan and UBSan."""
     folder = tmp_path_factory.mktemp("replay")
     made = {"replay": folder / "replay", "record": folder / "record"}
-    proc.run(build.replay_argv(made["replay"], SANITIZE))
-    names = {"trace_write.c", *build.REPLAY, *build.LIBRARY} - {"trace_read.c", build.DRIVER}
-    files = [str(build.HERE / "recorder.c"), *(str(build.SOURCES / name) for name in names)]
-    argv = ["gcc", *build.CFLAGS, *SANITIZE, f"-I{build.SOURCES}", *files]
+    proc.run(plugin.replay_argv(made["replay"], SANITIZE))
+    names = {"trace_write.c", *plugin.REPLAY, *plugin.LIBRARY} - {"trace_read.c", plugin.DRIVER}
+    files = [str(plugin.HERE / "recorder.c"), *(str(plugin.SOURCES / name) for name in names)]
+    argv = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *files]
     proc.run([*argv, "-o", str(made["record"]), "-lz"])
     return made
 
@@ -344,7 +344,7 @@ def test_any_bytes_end_cleanly(
 
 def test_from_python(programs: dict[str, Path], tmp_path: Path) -> None:
     trace, live = record(programs, tmp_path, operations(3, 300))
-    for options in ({}, build.replay_options(made.spec())):
+    for options in ({}, plugin.replay_options(made.spec())):
         out: Any = replay(trace, SKYLAKE, options, tmp_path / "out.json")
         assert out.read_bytes() == live.read_bytes()
     trace.write_bytes(trace.read_bytes()[:-20])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import proc
-from harness.itlb import build
+from harness.itlb import plugin
 from harness.tests.unit.itlb_driver import SANITIZE
 
 PRESENT, WRITE, ACCESSED, DIRTY, LARGE, GLOBAL = 1, 2, 0x20, 0x40, 0x80, 0x100
@@ -137,8 +137,8 @@ def reference(tables: Tables, root: int) -> tuple[str | None, list[list[Any]]]:
 def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The walk as a program, with ASan and UBSan."""
     out = tmp_path_factory.mktemp("walker") / "walker"
-    files = [str(build.HERE / "walker.c"), str(build.SOURCES / "snapshot.c")]
-    argv = ["gcc", *build.CFLAGS, *SANITIZE, f"-I{build.SOURCES}", *files, "-o", str(out)]
+    files = [str(plugin.HERE / "walker.c"), str(plugin.SOURCES / "snapshot.c")]
+    argv = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *files, "-o", str(out)]
     proc.run(argv)
     return out
 

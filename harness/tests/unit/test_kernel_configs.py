@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load
-from harness.kernel import base_variant, kconfig, series
+from harness.config import definitions
+from harness.kernel import base_variant, kconfig, patch_series
 from harness.kernel.build import differences, fragments
 from harness.model import VariantSpec
 from harness.paths import CONFIGS
 
-VARIANTS = load.variants()
+VARIANTS = definitions.variants()
 
 
 def options_of(variant: VariantSpec) -> kconfig.Options:
@@ -22,7 +22,7 @@ def options_of(variant: VariantSpec) -> kconfig.Options:
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_a_variant_has_all_its_parts(variant: VariantSpec) -> None:
     assert kconfig.lacking(options_of(variant)) == ()
-    patches = series.load(variant.series, CONFIGS / "patches")
+    patches = patch_series.load(variant.series, CONFIGS / "patches")
     assert len(patches) >= len(variant.series)
 
 
@@ -39,7 +39,7 @@ def test_mainline_differs_from_its_control_by_the_patch_alone() -> None:
     assert (mainline.base, mainline.kconfig) == (control.base, control.kconfig)
     assert mainline.by_name_only and control.by_name_only
     assert mainline.series == ()
-    assert len(series.load(control.series, CONFIGS / "patches")) == 1
+    assert len(patch_series.load(control.series, CONFIGS / "patches")) == 1
 
 
 FACTS = {
@@ -88,9 +88,9 @@ def test_a_fragment_asks_for_each_option_once(path: object) -> None:
 @pytest.mark.parametrize("listing", sorted((CONFIGS / "patches").glob("*/series")), ids=str)
 def test_a_series_lists_every_patch_of_its_folder(listing: object) -> None:
     folder = (CONFIGS / "patches" / str(listing)).parent
-    listed = series.parse_series((folder / "series").read_text(), "series")
+    listed = patch_series.parse_series((folder / "series").read_text(), "series")
     assert sorted(listed) == sorted(p.name for p in folder.glob("*.patch"))
-    for patch in series.load([folder.name], CONFIGS / "patches"):
+    for patch in patch_series.load([folder.name], CONFIGS / "patches"):
         text = patch.path.read_text()
         assert text.startswith("From "), "not made by git format-patch"
         assert "\nSigned-off-by: " in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InfrastructureError, PrerequisiteError, UserError
-from harness.kernel import debian, series, source
+from harness.kernel import debian, patch_series, source
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\nEXTRAVERSION =\nNAME = x\n"
 
@@ -23,7 +23,7 @@ def tree_at(path: Path) -> Path:
     return path
 
 
-def patch_of(path: Path, old: str | None, new: str | None) -> series.Patch:
+def patch_of(path: Path, old: str | None, new: str | None) -> patch_series.Patch:
     """A patch that changes ``a.c``, or adds ``new.h`` when ``old`` is None."""
     name = "a.c" if old is not None else "new.h"
     if old is None:
@@ -31,7 +31,7 @@ def patch_of(path: Path, old: str | None, new: str | None) -> series.Patch:
     else:
         body = f"--- a/{name}\n+++ b/{name}\n@@ -1,3 +1,3 @@\n one\n-{old}\n+{new}\n three\n"
     path.write_text(f"Subject: x\n---\ndiff --git a/{name} b/{name}\n{body}")
-    return series.parse_patch(f"s/{path.name}", path, path.read_bytes())
+    return patch_series.parse_patch(f"s/{path.name}", path, path.read_bytes())
 
 
 @pytest.fixture

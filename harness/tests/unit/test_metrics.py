@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from harness.analysis.compare import compare
-from harness.config import load
+from harness.config import definitions
 from harness.counters import events, readings
 from harness.counters.readings import RawTrial
 from harness.errors import DataError, UserError
@@ -33,7 +33,7 @@ from harness.model import (
     WorkloadSpec,
 )
 from harness.paths import PROJECT, WORKLOADS
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 from harness.tests.unit.captured_trials import (
     MIXED,
@@ -147,9 +147,9 @@ def emitted(path: Path) -> Iterator[tuple[str, str]]:
             yield str(name.value), str(unit.value)
 
 
-@pytest.mark.parametrize("name", load.workload_folders())
+@pytest.mark.parametrize("name", definitions.workload_folders())
 def test_a_workload_emits_what_it_declares(name: str) -> None:
-    workload, folder = load.workload(name)
+    workload, folder = definitions.workload(name)
     declared = {(r.name, r.unit) for r in workload.readings if r.quotient is None}
     assert {pair for path in folder.glob("*.py") for pair in emitted(path)} == declared
 
@@ -181,7 +181,7 @@ def test_readings_that_workloads_share_are_declared_alike() -> None:
 
 def test_shipped_declarations_are_those_of_the_definitions() -> None:
     assert {
-        n: load.workload(n)[0].readings for n in load.workload_folders()
+        n: definitions.workload(n)[0].readings for n in definitions.workload_folders()
     } == shipped.declarations()
 
 
@@ -209,11 +209,11 @@ READING = '[[readings]]\nname = "a.time"\nunit = "ns"\ntitle = "time"\n'
 )
 def test_a_declaration_that_is_wrong_is_refused_with_its_path(text: str, why: str) -> None:
     with pytest.raises(UserError, match=why):
-        load.parse(HEAD + text, WorkloadSpec, "w/workload.toml")
+        definitions.parse(HEAD + text, WorkloadSpec, "w/workload.toml")
 
 
 def test_a_declaration_has_sensible_defaults() -> None:
-    (one,) = load.parse(HEAD + READING, WorkloadSpec, "w/workload.toml").readings
+    (one,) = definitions.parse(HEAD + READING, WorkloadSpec, "w/workload.toml").readings
     assert one == ReadingSpec(name="a.time", unit="ns", title="time")
     assert (one.section, one.kind, one.better) == (Section.WORK, Kind.LEVEL, "")
 

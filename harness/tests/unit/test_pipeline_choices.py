@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import PrerequisiteError, UserError
 from harness.model import (
     Counters,
@@ -76,7 +76,7 @@ def test_memory_bounds_the_jobs() -> None:
 
 def checked(counted: int | None, expected: int = 1000) -> TrialRecord:
     """A stand-in for the record of pmu-check: proves the decision, not the PMU."""
-    spec = pmu.check_trial(load.suite("smoke"), "upstream")
+    spec = pmu.check_trial(definitions.suite("smoke"), "upstream")
     emitted = Reading(
         name="pmu.instructions_expected", value=expected, unit="instruction", source=Source.WORKLOAD
     )
@@ -103,7 +103,7 @@ def test_a_check_that_failed_is_no_pmu() -> None:
 
 
 def test_known_instructions_of_the_loop() -> None:
-    folder = load.workload("pmu-check")[1]
+    folder = definitions.workload("pmu-check")[1]
     spec = importlib.util.spec_from_file_location("pmu_check", folder / "pmu_check.py")
     assert spec is not None
     assert spec.loader is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import UserError
 from harness.kernel import Kernel, kconfig
 from harness.model import (
@@ -109,7 +109,9 @@ def test_such_a_trial_fails_without_a_boot(tmp_path: Path) -> None:
     assert "CONFIG_KPROBES" in record.failure.message
 
 
-@pytest.mark.parametrize("variant", [v for v in load.variants().values() if not v.by_name_only])
+@pytest.mark.parametrize(
+    "variant", [v for v in definitions.variants().values() if not v.by_name_only]
+)
 def test_the_measured_variants_are_configured_for_every_workload(variant: VariantSpec) -> None:
     """As far as their fragments say; what Kconfig makes of them is checked at the build."""
     layers = [
@@ -117,7 +119,7 @@ def test_the_measured_variants_are_configured_for_every_workload(variant: Varian
         for name in variant.kconfig
     ]
     kernel = replace(KERNEL, options=kconfig.merge(layers), kheaders=Path("/x"))
-    folders = load.workload_folders()
+    folders = definitions.workload_folders()
     for name in folders:
-        spec, _ = load.workload(name)
+        spec, _ = definitions.workload(name)
         assert fit.unfit(kernel, spec, "on") == "", name

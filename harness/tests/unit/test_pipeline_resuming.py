@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.config import load, matrix
+from harness.config import definitions, matrix
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel
 from harness.model import (
@@ -29,8 +29,8 @@ NAMES = ("upstream", "bpf_prog_pack", "execmem")
 
 
 def trials(suite: str = "quick", kernels: tuple[str, ...] = NAMES) -> tuple[TrialSpec, ...]:
-    spec = load.suite(suite)
-    workloads = [load.workload(name)[0] for name in spec.workloads]
+    spec = definitions.suite(suite)
+    workloads = [definitions.workload(name)[0] for name in spec.workloads]
     return matrix.trials(spec, kernels, workloads, Counters.MODEL, {"window_s": 0.5})
 
 
@@ -138,7 +138,7 @@ def test_options_that_agree_are_taken(tmp_path: Path) -> None:
 
 
 def kernel(name: str, *, variant: bool) -> Kernel:
-    spec = load.variants()["execmem"] if variant else None
+    spec = definitions.variants()["execmem"] if variant else None
     return Kernel(
         identity=KernelIdentity(name=name, image_sha256="x"),
         title="",
@@ -162,7 +162,7 @@ def test_kernels_and_workloads_of_the_users_own_are_kept_by_path(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("KERNEL_SRC", "linux-6.1,../linux-7.3")
-    mine, shipped = load.workload("trig-kprobe"), load.workload("churn")
+    mine, shipped = definitions.workload("trig-kprobe"), definitions.workload("churn")
     kept = resuming.resume_inputs(
         "good=../tree,mine=execmem,a.deb",
         [kernel("good", variant=False), kernel("mine", variant=True), kernel("a", variant=False)],

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
-from harness.image.build import Layer
-from harness.itlb.build import Plugin
+from harness.image.guest_layers import Layer
+from harness.itlb.plugin import Plugin
 from harness.kernel import Kernel
 from harness.model import Counters, KernelIdentity, Mode, Source, TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunOutcome, RunRequest, run
@@ -77,7 +77,7 @@ def prepared(
                 identity=KernelIdentity(name=name, image_sha256=name),
                 title=name,
                 image=Path("/nowhere"),
-                variant=load.variants()[name],
+                variant=definitions.variants()[name],
             )
             for name in names
         },

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.guest.agent import wire
 from harness.guest.agent.channel import Channel
 from harness.guest.decoded import Decoded
@@ -133,7 +133,7 @@ def test_what_init_could_not_mount_is_no_failure_by_itself(tmp_path: Path) -> No
 
 def test_what_readings_are_called_is_not_in_the_guest() -> None:
     """Another title must not move anything in the guest's memory."""
-    workload, _ = load.workload("churn")
+    workload, _ = definitions.workload("churn")
     assert workload.readings
     plain = replace(workload, readings=())
     assert trial_document(spec(), workload, ()) == trial_document(spec(), plain, ())

@@ -10,8 +10,8 @@ import pytest
 from harness.counters import events
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
-from harness.itlb import build as itlb
 from harness.itlb import known_answers
+from harness.itlb import plugin as itlb
 from harness.itlb.reference import load_profile
 from harness.pipeline import hardware, loop_guest, validation
 from harness.pipeline.hardware import Hardware, PerfEvent

@@ -9,12 +9,12 @@ import pytest
 from harness.analysis import compare
 from harness.analysis.sites import NAMED
 from harness.analysis.stats import Ratio, ratio
-from harness.config import load
+from harness.config import definitions
 from harness.counters.attribution import TOP_SITES
 from harness.model import Reading, Site, Source, Status, TrialRecord, unknown
-from harness.report import answer, decisive, named, text
+from harness.report import answer, decisive, named, wording
 from harness.report.answer import Answer
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 
@@ -133,26 +133,26 @@ def test_an_unlisted_workload_shows_its_own_readings() -> None:
 
 
 def test_every_listed_workload_and_line_is_there() -> None:
-    assert set(decisive.WORKLOADS) <= set(load.workload_folders())
+    assert set(decisive.WORKLOADS) <= set(definitions.workload_folders())
     used = {name for names in (*decisive.WORKLOADS.values(), decisive.USUAL) for name in names}
     assert used == set(decisive.LINES)
 
 
 def test_an_interval_that_says_nothing_is_not_printed() -> None:
     found = Ratio(value=0.0012, low=5e-6, high=0.3, n=3, log_sd=2.2)
-    assert text.ratio(found) == "undecided, about ×0.001"
-    assert text.brief(found) == "undecided"
-    assert text.ratio(found, all_of_it=True) == "~×0.0012 [5.0e-06, 0.30]"
-    assert text.settle(found) == "it would take more than 100 seeds to settle it"
-    assert text.settle(replace(found, log_sd=0.3)) == "about 11 seeds would settle it"
-    assert "unknown" in text.settle(replace(found, log_sd=None))
+    assert wording.ratio(found) == "undecided, about ×0.001"
+    assert wording.brief(found) == "undecided"
+    assert wording.ratio(found, all_of_it=True) == "~×0.0012 [5.0e-06, 0.30]"
+    assert wording.settle(found) == "it would take more than 100 seeds to settle it"
+    assert wording.settle(replace(found, log_sd=0.3)) == "about 11 seeds would settle it"
+    assert "unknown" in wording.settle(replace(found, log_sd=None))
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.0012, "0.001"), (0.62, "0.6"), (34.0, "30"), (0.96, "1"), (0.0, "0")]
 )
 def test_order(value: float, shown: str) -> None:
-    assert text.order(value) == shown
+    assert wording.order(value) == shown
 
 
 def test_a_wide_ratio_in_words() -> None:
@@ -191,7 +191,7 @@ def test_named_texts() -> None:
 def test_bounded_ratio_keeps_its_interval() -> None:
     found = ratio({1: 1.0, 2: 2.0, 3: 1.0, 4: 0.0}, {1: 1e6, 2: 1e6, 3: 1.1e6, 4: 1e6})
     assert not found.vague
-    assert text.ratio(found).startswith("×")
+    assert wording.ratio(found).startswith("×")
 
 
 def test_a_curve_shows_its_ends() -> None:

@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from harness.errors import UserError
 from harness.model import Reading, Source, Status, unknown
 from harness.report import exports, influx, openmetrics
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 KEY = r"(?:\\.|[^\\,= ])+"

@@ -8,7 +8,7 @@ import pytest
 
 from harness.model import Reading, Source, Status, unknown
 from harness.report import exports, pyperf_file
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 ORIGIN = "{origin=bpf_prog,window=measured}"

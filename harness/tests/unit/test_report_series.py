@@ -8,7 +8,7 @@ import pytest
 from harness.analysis import compare
 from harness.model import Reading, Source
 from harness.report import tables
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 
 

@@ -12,7 +12,7 @@ from harness.analysis.compare import Comparison
 from harness.model import Reading, Source, Status, unknown
 from harness.report import answer, markdown, tables, terminal
 from harness.report.answer import AnswerLine
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 from harness.tests.golden import assert_golden
 from harness.tests.unit import synthetic_runs as made
 

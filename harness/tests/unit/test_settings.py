@@ -13,9 +13,9 @@ import pytest
 
 from harness import cli
 from harness.analysis.comparability import Settings, setting_mismatches
-from harness.config import load, matrix, settings
+from harness.config import definitions, matrix, settings
 from harness.errors import DataError, UserError
-from harness.itlb import build as itlb
+from harness.itlb import plugin as itlb
 from harness.model import (
     SETTINGS,
     SUITE_SETTINGS,
@@ -32,9 +32,9 @@ from harness.model import (
 from harness.pipeline import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.progress import Progress
 from harness.pipeline.run import RunRequest, plan
-from harness.report import exports, openmetrics, text
+from harness.report import exports, openmetrics, wording
 from harness.store import LoadedRun, load_run
-from harness.store.load import MANIFEST, RECORDS
+from harness.store.loading import MANIFEST, RECORDS
 from harness.tests.unit import synthetic_runs as made
 
 WORKLOAD = WorkloadSpec(name="w", question="q?", module="w.py", memory_mib=512)
@@ -43,7 +43,7 @@ NAMES = list(SUITE_SETTINGS)
 
 
 def suite(more: str = "") -> SuiteSpec:
-    return load.parse(SUITE + more, SuiteSpec, "s.toml")
+    return definitions.parse(SUITE + more, SuiteSpec, "s.toml")
 
 
 def other(name: str) -> Any:
@@ -89,9 +89,9 @@ def test_a_suite_without_settings_has_the_defaults() -> None:
     assert [one.pti for one in suite().settings] == [Pti.ON, Pti.OFF]
 
 
-@pytest.mark.parametrize("name", sorted(load.suites()))
+@pytest.mark.parametrize("name", sorted(definitions.suites()))
 def test_a_suite_is_written_as_it_is_read(name: str) -> None:
-    shipped = load.suite(name)
+    shipped = definitions.suite(name)
     assert settings.suite(settings.document(shipped), "again") == shipped
 
 
@@ -107,7 +107,7 @@ def test_trials_of_other_settings_share_no_table(name: str) -> None:
 def test_tables_and_columns_show_a_changed_setting(name: str) -> None:
     spec, setting = changed(name), SETTINGS[name]
     shown = setting_text(getattr(spec, name))
-    assert f"{setting.title}={shown}{setting.unit}" in text.settings_line(spec).split("  ")
+    assert f"{setting.title}={shown}{setting.unit}" in wording.settings_line(spec).split("  ")
     record = replace(made.record(spec), trial=spec.id)
     run = LoadedRun(made.manifest([spec]), (record,), ())
     row = next(csv.DictReader(io.StringIO(exports.export(run, "csv"))))
@@ -117,7 +117,7 @@ def test_tables_and_columns_show_a_changed_setting(name: str) -> None:
 
 
 def test_a_table_leaves_out_what_nobody_changed() -> None:
-    assert text.settings_line(made.spec()) == (
+    assert wording.settings_line(made.spec()) == (
         "pti=on  pcid=tagged  profile=skylake-sp  mode=exact  smp=1  counters=model  "
         "memory=2048 MiB"
     )

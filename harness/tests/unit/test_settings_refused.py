@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.config import load, options
+from harness.config import definitions, options
 from harness.errors import UserError
 from harness.model import MAX_SEEDS, SuiteSpec, WorkloadSpec
 from harness.pipeline.run import RunRequest, plan
@@ -110,8 +110,8 @@ def test_in_a_suite(line: str, message: str, tmp_path: Path, monkeypatch: Any, c
     path = tmp_path / "suites" / "s.toml"
     path.parent.mkdir()
     path.write_text(suite_text(line))
-    shipped = load.suites
-    monkeypatch.setattr(load, "suites", lambda root=None: shipped(tmp_path))
+    shipped = definitions.suites
+    monkeypatch.setattr(definitions, "suites", lambda root=None: shipped(tmp_path))
     said = refusal(["run", "--suite", "s"], monkeypatch, capsys)
     assert said.startswith(f"execmem-bench: {path}: {message}")
 
@@ -140,9 +140,9 @@ def test_on_the_command_line(command: str, message: str, monkeypatch: Any, capsy
 
 def test_the_same_lines_without_the_fault_are_accepted() -> None:
     text = suite_text('seeds = [0, 2147483647]\npti = ["on"]\nsmp = 16\nkaslr = true')
-    assert load.parse(text, SuiteSpec, "s.toml").shared.smp == 16
+    assert definitions.parse(text, SuiteSpec, "s.toml").shared.smp == 16
     text = 'name = "w"\nquestion = "q"\nmodule = "m"\nmemory_mib = 256\ntimeout_s = 0.5\n'
-    assert load.parse(text, WorkloadSpec, "w.toml").memory_mib == 256
+    assert definitions.parse(text, WorkloadSpec, "w.toml").memory_mib == 256
     assert len(options.seeds(str(MAX_SEEDS))) == MAX_SEEDS
     assert len(options.seeds(f"5-{MAX_SEEDS + 4}")) == MAX_SEEDS
 
@@ -183,7 +183,7 @@ def test_from_python(request_: RunRequest, message: str) -> None:
 
 def test_a_profile_that_is_not_there_in_a_suite(monkeypatch: Any) -> None:
     text = suite_text('profile = "z80"\ncounters = "none"')
-    suite = load.parse(text, SuiteSpec, "s.toml")
-    monkeypatch.setattr(load, "suite", lambda name: suite)
+    suite = definitions.parse(text, SuiteSpec, "s.toml")
+    monkeypatch.setattr(definitions, "suite", lambda name: suite)
     with pytest.raises(UserError, match="suite s: profile: no CPU profile 'z80': known: "):
         plan(RunRequest(suite="s"))

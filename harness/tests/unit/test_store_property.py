@@ -14,7 +14,7 @@ from harness.errors import DataError
 from harness.model import Failure, Reading, Site, Source, TrialRecord, TrialStatus
 from harness.pipeline.keeping import keep_record
 from harness.store import create_run, load_run
-from harness.store.run import readable
+from harness.store.run_folder import readable
 from harness.tests.unit import synthetic_runs as made
 
 TEXT = st.text(st.characters(), max_size=4)  # with halves of surrogate pairs

@@ -8,7 +8,7 @@ import pytest
 
 from harness import proc
 from harness.errors import PrerequisiteError
-from harness.image import build
+from harness.image import guest_layers
 from harness.store import provenance
 from harness.tests.unit import synthetic_runs as made
 
@@ -22,7 +22,7 @@ def test_sha256_of_a_tree(tmp_path: Path) -> None:
         return folder
 
     def sha256(folder: Path) -> str:
-        return provenance.sha256_tree(folder, build.workload_files(folder))
+        return provenance.sha256_tree(folder, guest_layers.workload_files(folder))
 
     one, two = tree("one"), tree("two")
     same = sha256(one)
@@ -48,8 +48,8 @@ def test_a_workloads_hash_is_over_what_the_guest_gets(tmp_path: Path) -> None:
     (folder / "workload.toml").write_text("name = 'x'\n")
 
     def both() -> tuple[str, str]:
-        layer = build.trial_layer(tmp_path / "layer.cpio", b"{}", folder)
-        return layer.sha256, provenance.sha256_tree(folder, build.workload_files(folder))
+        layer = guest_layers.trial_layer(tmp_path / "layer.cpio", b"{}", folder)
+        return layer.sha256, provenance.sha256_tree(folder, guest_layers.workload_files(folder))
 
     before = both()
     for name in ("README.md", "sub/notes.md", ".hidden", "sub/x.pyc"):

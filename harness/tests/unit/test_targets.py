@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import DataError, UserError
 from harness.guest.agent import frames
-from harness.image.build import Layer
+from harness.image.guest_layers import Layer
 from harness.model import Counters, TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu import session

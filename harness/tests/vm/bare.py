@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.config import load
+from harness.config import definitions
 from harness.image import cpio
-from harness.image.programs import build_program
+from harness.image.compiled import build_program
 from harness.kernel import Kernel, StageRequest, make_kernels
 from harness.model import Mode
 from harness.paths import CONFIGS, WORKLOADS, cache_dir
@@ -60,7 +60,7 @@ def bench() -> Path:
 
 def _make(names: str, *, bench: bool) -> tuple[tuple[Kernel, ...], Path | None]:
     request = StageRequest(
-        variants=load.variants(),
+        variants=definitions.variants(),
         configs=CONFIGS,
         cache=cache_dir(),
         jobs=os.cpu_count() or 1,

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import proc
 from harness.image import cpio
-from harness.itlb import build as itlb
+from harness.itlb import plugin as itlb
 from harness.model import Mode
 from harness.pipeline import Progress, prepare
 from harness.targets.qemu.argv import VmRequest

@@ -11,11 +11,11 @@ from textwrap import dedent
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.guest import console
 from harness.guest.agent import wire
 from harness.guest.decoded import Decoded, decode
-from harness.image import build, cpio
+from harness.image import cpio, guest_layers
 from harness.kernel import Kernel, StageRequest, make_kernels
 from harness.model import Mode
 from harness.paths import CONFIGS, cache_dir
@@ -50,7 +50,7 @@ class Workload:
 @cache
 def kernel() -> Kernel:
     request = StageRequest(
-        variants=load.variants(),
+        variants=definitions.variants(),
         configs=CONFIGS,
         cache=cache_dir(),
         jobs=os.cpu_count() or 1,
@@ -61,7 +61,7 @@ def kernel() -> Kernel:
     return found
 
 
-def start(work: Path, layers: list[build.Layer]) -> tuple[VmResult, VmRequest]:
+def start(work: Path, layers: list[guest_layers.Layer]) -> tuple[VmResult, VmRequest]:
     """Boot ``layers`` in exact mode."""
     request = VmRequest(
         kernel=kernel().image,
@@ -74,7 +74,7 @@ def start(work: Path, layers: list[build.Layer]) -> tuple[VmResult, VmRequest]:
         console=work / "console.log",
         channel=work / "channel.out",
     )
-    build.join(layers, request.initrd)
+    guest_layers.join(layers, request.initrd)
     return boot(request, timeout_s=300, on_console=console.Watcher()), request
 
 
@@ -90,10 +90,12 @@ def trial(work: Path, measure: str, pti: str = "off") -> Decoded:
         watch="__x64_sys_getpgid",
     )  # fmt: skip
     layers = [
-        build.base_layers(print)["base"],
-        build.agent_layer(work / "agent.cpio"),
-        build.kernel_layer(work / "k.cpio", modules=kernel().modules, headers=None, files={}),
-        build.trial_layer(work / "trial.cpio", wire.encode(document), folder),
+        guest_layers.base_layers(print)["base"],
+        guest_layers.agent_layer(work / "agent.cpio"),
+        guest_layers.kernel_layer(
+            work / "k.cpio", modules=kernel().modules, headers=None, files={}
+        ),
+        guest_layers.trial_layer(work / "trial.cpio", wire.encode(document), folder),
     ]
     result, request = start(work, layers)
     assert result.stopped == ""
@@ -175,7 +177,7 @@ def archive(name: str, content: bytes) -> bytes:
 def test_a_guest_that_dies_is_not_waited_for(tmp_path: Path, content: bytes, kind: str) -> None:
     path = tmp_path / "layer"
     path.write_bytes(content)
-    result, request = start(tmp_path, [build.Layer(name="x", path=path, sha256="")])
+    result, request = start(tmp_path, [guest_layers.Layer(name="x", path=path, sha256="")])
     verdict = console.worst(request.console.read_text(errors="replace"))
     assert verdict is not None
     assert verdict.kind == kind

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.itlb import build as itlb
+from harness.itlb import plugin as itlb
 from harness.itlb.replay import replay as replay_trace
 from harness.model import Mode
 from harness.tests.vm.modelled import Boot, initrd_of

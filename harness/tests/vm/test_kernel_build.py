@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cache import content_sha256
-from harness.config import load
+from harness.config import definitions
 from harness.kernel import Kernel, KernelRequest, build_kernel
 from harness.paths import CONFIGS, cache_dir
 
@@ -18,9 +18,12 @@ NAMES = ("bpf_prog_pack", "upstream")
 
 def build(name: str, cache: Path) -> Kernel:
     request = KernelRequest(
-        variant=load.variants()[name], configs=CONFIGS, cache=cache, jobs=os.cpu_count() or 1,
+        variant=definitions.variants()[name],
+        configs=CONFIGS,
+        cache=cache,
+        jobs=os.cpu_count() or 1,
         source=os.environ.get("KERNEL_SRC"),
-    )  # fmt: skip
+    )
     return build_kernel(request, print)
 
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from harness import proc
-from harness.counters.facts.text import kallsyms
+from harness.counters.facts.guest_symbols import kallsyms
 from harness.guest.decoded import decode
 from harness.model import Status, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 pytestmark = pytest.mark.vm
 

@@ -7,16 +7,16 @@ import pytest
 
 from harness.analysis.compare import compare
 from harness.analysis.verdicts import Verdicts, new_failures
-from harness.config import load
+from harness.config import definitions
 from harness.model import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
-from harness.store.load import LoadedRun
+from harness.store.loading import LoadedRun
 
 pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 BASE = "bpf_prog_pack"
-VARIANTS = tuple(v.name for v in load.variants().values() if not v.by_name_only)
+VARIANTS = tuple(v.name for v in definitions.variants().values() if not v.by_name_only)
 LEAST = {"test-bpf": 1000, "vmalloc": 8, "selftests": 150}
 """Fewer verdicts than this from a workload are no judgement."""
 JITED = 1024

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.image.programs import build_program
-from harness.itlb import build as itlb
+from harness.image.compiled import build_program
 from harness.itlb import known_answers
+from harness.itlb import plugin as itlb
 from harness.model import Mode
 from harness.pipeline import Progress, hardware, prepare
 from harness.pipeline.hardware import PerfEvent

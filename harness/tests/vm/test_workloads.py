@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.config import load
+from harness.config import definitions
 from harness.errors import UserError
 from harness.model import Status, TrialRecord, TrialStatus
 from harness.paths import PROJECT
@@ -112,4 +112,4 @@ def test_the_workload_that_the_documentation_shows(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_workload_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no workload\.toml"):
-        load.workload(str(tmp_path))
+        definitions.workload(str(tmp_path))

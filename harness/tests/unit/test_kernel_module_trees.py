@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel import modules
+from harness.kernel import module_trees
 
 DEP = """\
 kernel/net/sched/cls_bpf.ko.xz:
@@ -20,20 +20,20 @@ kernel/lib/crc.ko:
 
 
 def test_a_module_brings_what_it_needs() -> None:
-    needed = modules.dependencies(DEP)
-    assert modules.wanted(needed, ["veth"]) == (
+    needed = module_trees.dependencies(DEP)
+    assert module_trees.wanted(needed, ["veth"]) == (
         "kernel/drivers/net/veth.ko.xz",
         "kernel/net/core/page_pool.ko.xz",
     )
-    assert len(modules.wanted(needed, ["act_b*"])) == 3
-    assert modules.wanted(needed, ["nosuch"]) == ()
-    assert modules.wanted(needed, []) == ()
+    assert len(module_trees.wanted(needed, ["act_b*"])) == 3
+    assert module_trees.wanted(needed, ["nosuch"]) == ()
+    assert module_trees.wanted(needed, []) == ()
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=4)))
 def test_all_of_them_is_all_that_there_is(needed: dict[str, list[str]]) -> None:
     every = set(needed) | {file for files in needed.values() for file in files}
-    assert modules.wanted(needed, ["*"]) == tuple(sorted(every if needed else ()))
+    assert module_trees.wanted(needed, ["*"]) == tuple(sorted(every if needed else ()))
 
 
 def folder(base: Path, release: str = "6.1") -> Path:
@@ -47,22 +47,22 @@ def folder(base: Path, release: str = "6.1") -> Path:
 
 def test_the_files_of_a_guest(tmp_path: Path) -> None:
     place = folder(tmp_path)
-    assert modules.files_for(place, ["cls_bpf"]) == (
+    assert module_trees.files_for(place, ["cls_bpf"]) == (
         "kernel/net/sched/cls_bpf.ko",
         "modules.dep",
         "modules.dep.bin",
     )
-    assert modules.files_for(place, ["veth"]) == ()
-    assert modules.files_for(tmp_path, ["*"]) == ()
+    assert module_trees.files_for(place, ["veth"]) == ()
+    assert module_trees.files_for(tmp_path, ["*"]) == ()
 
 
 @pytest.mark.parametrize("image", ["boot/vmlinuz-6.1", "vmlinuz", "lib/modules/6.1/vmlinuz"])
 @pytest.mark.parametrize("base", ["", "usr"])
 def test_modules_beside_an_image(tmp_path: Path, image: str, base: str) -> None:
     folder(tmp_path / base)
-    assert modules.beside(tmp_path / image, "6.1") == tmp_path / base
-    assert modules.beside(tmp_path / image, "6.2") is None
-    assert modules.beside(tmp_path / image, "") is None
+    assert module_trees.beside(tmp_path / image, "6.1") == tmp_path / base
+    assert module_trees.beside(tmp_path / image, "6.2") is None
+    assert module_trees.beside(tmp_path / image, "") is None
 
 
 @pytest.mark.parametrize("listed", ["drivers/net/dummy.ko\n", "drivers/net/dummy.o\n"])
@@ -74,15 +74,15 @@ def test_modules_of_a_built_tree(tmp_path: Path, listed: str) -> None:
     subprocess.run(["gcc", "-g", "-c", "-o", module, tmp_path / "dummy.c"], check=True)
     (tree / "modules.order").write_text(listed + "drivers/net/not_built.ko\n")
     lines: list[str] = []
-    made = modules.of_tree(tree, "6.9", store, lines.append)
+    made = module_trees.of_tree(tree, "6.9", store, lines.append)
     assert made is not None
     copied = made / "lib/modules/6.9/kernel/drivers/net/dummy.ko"
     assert 0 < copied.stat().st_size < module.stat().st_size
     assert (made / "lib/modules/6.9/modules.dep").is_file()
     assert lines == [f"copying 1 modules of {tree}"]
-    assert modules.of_tree(tree, "6.9", store, lines.append) == made
+    assert module_trees.of_tree(tree, "6.9", store, lines.append) == made
     assert len(lines) == 1
 
 
 def test_a_tree_without_modules(tmp_path: Path) -> None:
-    assert modules.of_tree(tmp_path, "6.9", tmp_path / "store", print) is None
+    assert module_trees.of_tree(tmp_path, "6.9", tmp_path / "store", print) is None

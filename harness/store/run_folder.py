@@ -23,7 +23,7 @@ import msgspec
 
 from harness.errors import DataError, InfrastructureError, PrerequisiteError, UserError
 from harness.model import Manifest, TrialRecord
-from harness.store.load import MANIFEST, RECORDS, load_run
+from harness.store.loading import MANIFEST, RECORDS, load_run
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.counters.facts.guest_symbols import Symbol
 from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
-from harness.counters.facts.text import Symbol
 from harness.errors import DataError
 
 KINDS = ("text", "rodata", "data")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.errors import PrerequisiteError
-from harness.image import build, cpio, recipe
+from harness.image import cpio, guest_layers, packages
 from harness.tests.golden import assert_golden
 
 DEB822 = """Types: deb
@@ -75,7 +75,7 @@ def test_modules_do_not_replace_the_link_lib(tmp_path: Path) -> None:
     (tmp_path / "m" / "lib" / "modules" / "6.1" / "k.ko").write_bytes(b"k")
     bench = tmp_path / "bench"
     bench.write_bytes(b"b")
-    layer = build.kernel_layer(
+    layer = guest_layers.kernel_layer(
         tmp_path / "l.cpio", modules=tmp_path / "m", headers=None, files={"usr/bin/bench": bench}
     )
     listed = proc.run(["cpio", "-t", "--quiet", "-F", str(layer.path)]).stdout.split()
@@ -85,9 +85,9 @@ def test_modules_do_not_replace_the_link_lib(tmp_path: Path) -> None:
 
 def test_trial_and_agent_layers_are_deterministic(tmp_path: Path) -> None:
     folder = tree(tmp_path / "w")
-    layers = [build.trial_layer(tmp_path / f"{i}.cpio", b"{}", folder) for i in range(2)]
+    layers = [guest_layers.trial_layer(tmp_path / f"{i}.cpio", b"{}", folder) for i in range(2)]
     assert layers[0].sha256 == layers[1].sha256
-    agent = build.agent_layer(tmp_path / "agent.cpio")
+    agent = guest_layers.agent_layer(tmp_path / "agent.cpio")
     listed = proc.run(["cpio", "-tv", "--quiet", "-F", str(agent.path)]).stdout
     assert any(
         line.startswith("-rwxr-xr-x") and line.endswith(" init") for line in listed.splitlines()
@@ -96,24 +96,24 @@ def test_trial_and_agent_layers_are_deterministic(tmp_path: Path) -> None:
 
 
 def test_joined_layers_are_all_there(tmp_path: Path) -> None:
-    layers = [build.Layer(name=str(i), path=tmp_path / str(i), sha256="") for i in range(2)]
+    layers = [guest_layers.Layer(name=str(i), path=tmp_path / str(i), sha256="") for i in range(2)]
     for layer in layers:
-        build.write_layer(layer.path, [cpio.regular(layer.name, b"x")])
-    build.join(layers, tmp_path / "initrd")
+        guest_layers.write_layer(layer.path, [cpio.regular(layer.name, b"x")])
+    guest_layers.join(layers, tmp_path / "initrd")
     data = (tmp_path / "initrd").read_bytes()
     assert data == b"".join(layer.path.read_bytes() for layer in layers)
 
 
 def test_release_from_both_kinds_of_sources(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
-    os_release = recipe.parse_os_release('ID=debian\nVERSION_CODENAME="bookworm"\n')
+    os_release = packages.parse_os_release('ID=debian\nVERSION_CODENAME="bookworm"\n')
     deb822 = tmp_path / "sources.list.d" / "debian.sources"
     deb822.write_text(DEB822)
-    assert recipe.release(os_release, tmp_path).sources == (deb822,)
+    assert packages.release(os_release, tmp_path).sources == (deb822,)
     deb822.unlink()
     classic = tmp_path / "sources.list"
     classic.write_text("deb http://mirror.example/debian bookworm main\n")
-    assert recipe.release(os_release, tmp_path).sources == (classic,)
+    assert packages.release(os_release, tmp_path).sources == (classic,)
 
 
 def test_backports_alone_are_no_source(tmp_path: Path) -> None:
@@ -122,23 +122,23 @@ def test_backports_alone_are_no_source(tmp_path: Path) -> None:
         DEB822.replace("bookworm bookworm-updates", "bookworm-backports")
     )
     with pytest.raises(PrerequisiteError, match="no apt source for debian 'bookworm'"):
-        recipe.release({"ID": "debian", "VERSION_CODENAME": "bookworm"}, tmp_path)
+        packages.release({"ID": "debian", "VERSION_CODENAME": "bookworm"}, tmp_path)
 
 
 def test_other_distributions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="'fedora'"):
-        recipe.release({"ID": "fedora"}, tmp_path)
+        packages.release({"ID": "fedora"}, tmp_path)
 
 
 def test_mmdebstrap_command() -> None:
-    host = recipe.Release(id="debian", codename="bookworm", sources=(Path("/etc/apt/S"),))
-    argv = recipe.mmdebstrap_argv(host, Path("T"), Path("L"))
+    host = packages.Release(id="debian", codename="bookworm", sources=(Path("/etc/apt/S"),))
+    argv = packages.mmdebstrap_argv(host, Path("T"), Path("L"))
     assert_golden("image/mmdebstrap.argv", "\n".join(argv) + "\n")
 
 
 def test_pypi_has_another_bcc() -> None:
-    assert recipe.BCC_PACKAGES == ("python3-bpfcc",)
-    assert "linux-tools-generic" in recipe.package_names(("linux-perf",), "ubuntu")
+    assert packages.BCC_PACKAGES == ("python3-bpfcc",)
+    assert "linux-tools-generic" in packages.package_names(("linux-perf",), "ubuntu")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_pypi_has_another_bcc() -> None:
     ],
 )
 def test_dropped(name: str, dropped: bool) -> None:
-    assert recipe.dropped(name) == dropped
+    assert packages.dropped(name) == dropped
 
 
 def test_device_nodes_keep_their_numbers() -> None:

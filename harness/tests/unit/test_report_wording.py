@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.stats import Method, Ratio, summarise
-from harness.report import text
+from harness.report import wording
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from harness.report import text
     ],
 )
 def test_number(value: float, unit: str, said: str) -> None:
-    assert text.number(value, unit) == said
+    assert wording.number(value, unit) == said
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_number(value: float, unit: str, said: str) -> None:
 def test_spread(values: list[float], unit: str, said: str) -> None:
     summary = summarise(values)
     assert summary is not None
-    assert text.spread(summary, unit) == said
+    assert wording.spread(summary, unit) == said
 
 
 def between(value: float, low: float, high: float) -> Ratio:
@@ -84,19 +84,21 @@ def between(value: float, low: float, high: float) -> Ratio:
     ],
 )
 def test_ratio(found: Ratio, said: str) -> None:
-    assert text.ratio(found) == said
+    assert wording.ratio(found) == said
 
 
 def test_a_full_table_marks_an_interval_that_says_nothing() -> None:
-    assert text.ratio(between(1.36886, 0.00065, 2879), all_of_it=True) == "~×1.37 [0.00065, 2879]"
-    assert text.ratio(between(0.76, 0.74, 0.78), all_of_it=True) == "×0.76 [0.74, 0.78]"
+    assert (
+        wording.ratio(between(1.36886, 0.00065, 2879), all_of_it=True) == "~×1.37 [0.00065, 2879]"
+    )
+    assert wording.ratio(between(0.76, 0.74, 0.78), all_of_it=True) == "×0.76 [0.74, 0.78]"
 
 
 @given(st.floats(1e-4, 1e4), st.floats(1e-4, 1), st.floats(1e-4, 1))
 def test_rounding_never_crosses_one(value: float, below: float, above: float) -> None:
     """An interval that tells a difference still tells it as printed."""
     low, high = value * (1 - below * 0.999), value * (1 + above)
-    _, shown_low, shown_high = text.interval(value, low, high)
+    _, shown_low, shown_high = wording.interval(value, low, high)
     if not all(part.replace(".", "").isdigit() for part in (shown_low, shown_high)):
         return  # large ratios carry a prefix
     if high < 1 - 1e-6:
@@ -107,7 +109,7 @@ def test_rounding_never_crosses_one(value: float, below: float, above: float) ->
 
 @given(st.floats(1e-3, 1e15))
 def test_number_is_within_half_a_percent(value: float) -> None:
-    said, _, prefix = text.number(value).partition(" ")
+    said, _, prefix = wording.number(value).partition(" ")
     scale = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[prefix]
     assert math.isclose(float(said) * scale, value, rel_tol=0.00501)
 
@@ -122,4 +124,4 @@ def test_number_is_within_half_a_percent(value: float) -> None:
     ],
 )
 def test_seeds(seeds: tuple[int, ...], said: str) -> None:
-    assert text.seeds_line(seeds) == said
+    assert wording.seeds_line(seeds) == said

@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness.analysis import programs
+from harness.analysis import loaded_programs
 from harness.model import Reading, Source, Status
 
 
@@ -12,7 +12,7 @@ def readings(loaded: int | None, total: int = 7) -> list[Reading]:
         return []
     return [
         Reading(name=name, value=value, unit="program", source=Source.WORKLOAD)
-        for name, value in ((programs.LOADED, loaded), (programs.ALL, total))
+        for name, value in ((loaded_programs.LOADED, loaded), (loaded_programs.ALL, total))
     ]
 
 
@@ -20,24 +20,26 @@ def readings(loaded: int | None, total: int = 7) -> list[Reading]:
     "trials", [[], [("a", 7), ("b", 7)], [("a", 5), ("b", 5)], [("a", None), ("b", 5)]]
 )
 def test_equal_numbers_need_no_word(trials: list[tuple[str, int | None]]) -> None:
-    assert programs.note((build, readings(count)) for build, count in trials) == ""
+    assert loaded_programs.note((build, readings(count)) for build, count in trials) == ""
 
 
 def test_different_numbers_are_said_by_build() -> None:
     trials = [("a", readings(7)), ("b", readings(5)), ("b", readings(5)), ("c", readings(None))]
-    assert programs.note(trials).startswith(
+    assert loaded_programs.note(trials).startswith(
         "bench loads different numbers of its programs: a 7 of 7, b 5 of 7. "
     )
 
 
 def test_seeds_of_one_build_can_differ_too() -> None:
-    assert ": a 7 of 7 and 5 of 7." in programs.note([("a", readings(7)), ("a", readings(5))])
+    assert ": a 7 of 7 and 5 of 7." in loaded_programs.note(
+        [("a", readings(7)), ("a", readings(5))]
+    )
 
 
 def test_an_unknown_number_is_no_number() -> None:
     unknown = [
         Reading(
-            name=programs.LOADED,
+            name=loaded_programs.LOADED,
             value=None,
             unit="program",
             source=Source.WORKLOAD,
@@ -46,4 +48,4 @@ def test_an_unknown_number_is_no_number() -> None:
         ),
         *readings(7)[1:],
     ]
-    assert programs.note([("a", unknown), ("b", readings(7))]) == ""
+    assert loaded_programs.note([("a", unknown), ("b", readings(7))]) == ""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import cache, proc
 from harness.errors import PrerequisiteError
-from harness.image import cpio, recipe
+from harness.image import cpio, packages
 from harness.paths import PROJECT, cache_dir
 
 AGENT = PROJECT / "harness" / "guest" / "agent"
@@ -60,19 +60,19 @@ def base_layers(progress: cache.Say, say: cache.Say = cache.ignore) -> dict[str,
     }
 
 
-def host_release() -> recipe.Release:
+def host_release() -> packages.Release:
     """The release of this machine. Raises PrerequisiteError for one that cannot serve."""
-    return recipe.release(recipe.parse_os_release(Path("/etc/os-release").read_text()))
+    return packages.release(packages.parse_os_release(Path("/etc/os-release").read_text()))
 
 
-def recipe_key(host: recipe.Release) -> str:
+def recipe_key(host: packages.Release) -> str:
     """Name of the cached image: changes whenever the recipe does (not with the mirror)."""
-    text = Path(recipe.__file__).read_bytes() + Path(__file__).read_bytes()
+    text = Path(packages.__file__).read_bytes() + Path(__file__).read_bytes()
     text += Path(cpio.__file__).read_bytes() + f"{host.id} {host.codename}".encode()
     return cache.sha256_bytes(text)[:16]
 
 
-def _build(host: recipe.Release, made: Path, log: Path, progress: cache.Say) -> cache.Facts:
+def _build(host: packages.Release, made: Path, log: Path, progress: cache.Say) -> cache.Facts:
     if os.geteuid() != 0:
         raise PrerequisiteError("making the guest image needs root", "run as root, or with sudo")
     log.unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def _build(host: recipe.Release, made: Path, log: Path, progress: cache.Say) -> 
         root, base_list = work / "root", work / "base.list"
         progress("installing the guest's packages (mmdebstrap)")
         proc.run(
-            recipe.mmdebstrap_argv(host, root, base_list),
+            packages.mmdebstrap_argv(host, root, base_list),
             env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": "/var/tmp"},
             timeout=1200,
             log=log,
@@ -90,7 +90,7 @@ def _build(host: recipe.Release, made: Path, log: Path, progress: cache.Say) -> 
         )
         progress("writing the guest image's layers")
         in_base = {line.removeprefix("./") for line in base_list.read_text().splitlines()}
-        kept = [n for n in _names(root) if not recipe.dropped(n)]
+        kept = [n for n in _names(root) if not packages.dropped(n)]
         for name, chosen in (
             ("base", [n for n in kept if n in in_base]),
             ("bcc", [n for n in kept if n not in in_base]),

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.model import Reading, Source
 from harness.store import create_run, done_trials, load_run, remaining, resume_run
-from harness.store.run import folder_errors, write_atomically
+from harness.store.run_folder import folder_errors, write_atomically
 from harness.tests.unit import synthetic_runs as made
 
 

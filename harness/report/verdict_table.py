@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from harness.analysis.verdicts import FAIL, NOT_RUN, PASS, SKIP, Verdicts
-from harness.report import text
+from harness.report import wording
 
 COUNTED = ((PASS, "passed"), (FAIL, "failed"), (SKIP, "skipped"), (NOT_RUN, "not run"))
 
@@ -37,13 +37,13 @@ def verdict_table(found: Verdicts, baseline: str, *, limit: int | None = None) -
         rows=tuple((row.test, *(row.verdicts[b] for b in builds)) for row in shown),
         left=len(rows) - len(shown),
         new=tuple(
-            f"{build}: {text.plural(len(tests), 'new failure')} against {baseline}: "
+            f"{build}: {wording.plural(len(tests), 'new failure')} against {baseline}: "
             f"{', '.join(tests)}"
             for build, tests in found.new_failures.items()
             if tests
         ),
         fine=tuple(
-            f"{build}: no new failure against {baseline} in {text.plural(found.total, 'test')}"
+            f"{build}: no new failure against {baseline} in {wording.plural(found.total, 'test')}"
             for build, tests in found.new_failures.items()
             if not tests
         ),
