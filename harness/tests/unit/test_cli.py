@@ -3,15 +3,51 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 
-def bench(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *words], capture_output=True, text=True, check=False
-    )
+
+@dataclass(frozen=True)
+class Done:
+    """How the program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Bench = Callable[..., Done]
+
+
+@pytest.fixture
+def bench(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The program in this process: starting another takes a second."""
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["execmem-bench", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        out = capfd.readouterr()
+        return Done(code, out.out, out.err)
+
+    return run
+
+
+def test_the_program_as_it_is_started() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "compare", "nosuch"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("execmem-bench: no run 'nosuch'")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +64,7 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
         (("export", "nosuch", "--format", "csv"), "no run 'nosuch'"),
     ],
 )
-def test_one_line_and_exit_code_2(words: tuple[str, ...], said: str) -> None:
+def test_one_line_and_exit_code_2(bench: Bench, words: tuple[str, ...], said: str) -> None:
     done = bench(*words)
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
@@ -37,7 +73,7 @@ def test_one_line_and_exit_code_2(words: tuple[str, ...], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_truncated_image(tmp_path: Path) -> None:
+def test_truncated_image(bench: Bench, tmp_path: Path) -> None:
     image = tmp_path / "bzImage"
     image.write_bytes(b"\0" * 0x1F1 + b"\x1f" + b"\0" * 12 + b"\x55\xaa" + b"\0\0HdrS" + b"\0" * 64)
     done = bench("run", "-k", str(image), "--counters", "none")
@@ -46,13 +82,13 @@ def test_truncated_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["build", "run", "compare", "export", "list", "shell", "cache"])
-def test_help_documents_the_exit_codes(command: str) -> None:
+def test_help_documents_the_exit_codes(bench: Bench, command: str) -> None:
     done = bench(command, "--help")
     assert done.returncode == 0
     assert "130  interrupted" in done.stdout
 
 
-def test_list_names_the_question_of_each_workload() -> None:
+def test_list_names_the_question_of_each_workload(bench: Bench) -> None:
     done = bench("list", "--workloads")
     assert done.returncode == 0
     assert "trig-kprobe" in done.stdout
