@@ -417,6 +417,10 @@ class TrialSpec(TrialSettings):
         return f"{self.workload}-{self.variant}-pti{self.pti}-s{self.seed}{tail}"
 
 
+MAX_SITES = 20
+"""Texts that a trial names for each window, at most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """Dynamic text that caused misses: one named program or module, one window."""

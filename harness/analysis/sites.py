@@ -11,10 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from harness.model import Site
-
-NAMED = 20
-"""Texts that a trial names for each window, at most."""
+from harness.model import MAX_SITES, Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,7 @@ def gather(trials: Iterable[NamedTrial], builds: Sequence[str]) -> tuple[SiteRow
     read: dict[tuple[str, str], dict[str, dict[int, list[SiteCounts]]]] = {}
     cut: set[str] = set()
     for trial in trials:
-        if len(trial.sites) >= NAMED * trial.windows:
+        if len(trial.sites) >= MAX_SITES * trial.windows:
             cut.add(trial.build)
         for key, counts in _by_name(trial.sites).items():
             by_seed = read.setdefault(key, {}).setdefault(trial.build, defaultdict(list))

@@ -9,9 +9,7 @@ from typing import Literal, Protocol
 from harness.counters.facts.page_tables import PageTables
 from harness.counters.facts.text_map import PAGE, UNKNOWN, Found, TextMap
 from harness.errors import DataError
-from harness.model import Site
-
-TOP_SITES = 20
+from harness.model import MAX_SITES, Site
 
 ORIGINS = (
     "user",
@@ -130,7 +128,7 @@ def attribute(sites: Sequence[Missed], finder: Finder, totals: Misses) -> Attrib
     return Attribution(by_origin=by_origin, by_name=dict(by_name))
 
 
-def top(by_name: Mapping[tuple[str, str], Misses], count: int = TOP_SITES) -> tuple[Site, ...]:
+def top(by_name: Mapping[tuple[str, str], Misses], count: int = MAX_SITES) -> tuple[Site, ...]:
     """The ``count`` named texts with the most misses, walks first."""
     ranked = sorted(by_name.items(), key=lambda item: (-item[1].walks, -item[1].stlb_hits, item[0]))
     return tuple(

@@ -38,8 +38,8 @@ COUNTED_CALLS = frozenset(
     for metric in METRICS
     if any(isinstance(reader, CountedCalls) for reader in metric.readers)
 )
-"""Of source ``model`` these are counted calls of the kernel's functions; tables show them
-where the kernel's own counters are not known."""
+"""Of source ``model`` these are counted calls of the kernel's functions. The answer shows them
+where a kernel does not count by itself, full tables always."""
 
 ORIGIN_GROUPS: dict[str, tuple[str, ...]] = {
     "bpf": ("bpf_prog", "bpf_trampoline", "bpf_dispatcher"),

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis.compare import Block
-from harness.analysis.sites import NAMED, SiteCell
+from harness.analysis.sites import SiteCell
+from harness.model import MAX_SITES
 from harness.report import wording
 
 TOP = 10
@@ -63,7 +64,7 @@ def _cells(cell: SiteCell, largest: bool) -> Sequence[str]:
 def _notes(block: Block, left: int) -> tuple[str, ...]:
     notes = [
         "Sums in the window over all texts of a name, programs without their numbers: medians "
-        f"over the seeds that name it. A trial names its {NAMED} texts with most misses in a "
+        f"over the seeds that name it. A trial names its {MAX_SITES} texts with most misses in a "
         "window; one that it does not name is unknown there, not 0."
     ]
     if any(cell.cut for row in block.sites for cell in row.cells.values()):

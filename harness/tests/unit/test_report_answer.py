@@ -7,10 +7,8 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis import compare
-from harness.analysis.sites import NAMED
 from harness.analysis.stats import Ratio, ratio
 from harness.config import definitions
-from harness.counters.attribution import TOP_SITES
 from harness.model import Reading, Site, Source, Status, TrialRecord, unknown
 from harness.report import answer, decisive, named, wording
 from harness.report.answer import Answer
@@ -173,7 +171,6 @@ def test_a_wide_ratio_in_words() -> None:
 
 
 def test_named_texts() -> None:
-    assert NAMED == TOP_SITES
     site = Site(name="p#1", origin="bpf_prog", stlb_hits=2, walks_4k=9, walks_2m_4m=0, walks_1g=0)
 
     def name(record: TrialRecord) -> TrialRecord:
