@@ -513,3 +513,5 @@ class Manifest:
     resume: ResumeInputs | None = None  # None: the run is older than this field
     # Readings that each workload declared; a run without them has those of the shipped workloads.
     readings: Mapping[str, tuple[ReadingSpec, ...]] = field(default_factory=dict)
+    # The question of each workload; a run without them has those of the shipped workloads.
+    questions: Mapping[str, str] = field(default_factory=dict)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Saved page traces through other CPU profiles: their answers without booting again."""
 
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,12 +77,22 @@ def _of_profile(
 ) -> Path:
     specs = tuple(_spec(request, record.spec, profile) for record in traced)
     manifest = _manifest(loaded.manifest, specs, profile, provenance.sha256_file(path))
-    with create_run(manifest, request.out) as writer:
+    with create_run(manifest, request.out) as writer, _removed_on_error(writer.path):
         for spec, record in zip(specs, traced, strict=True):
             progress.detail(f"{profile}: {spec.id}")
             raw, kept = source / "raw" / record.trial, writer.path / "raw" / spec.id
             writer.append(_record(spec, record, raw, path, kept, source.name))
     return writer.path
+
+
+@contextmanager
+def _removed_on_error(run: Path) -> Iterator[None]:
+    """A replay is whole or not there: it cannot be resumed, and its traces are still there."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(run)
+        raise
 
 
 def _spec(request: ReplayRequest, recorded: TrialSpec, profile: str) -> TrialSpec:

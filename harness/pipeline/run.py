@@ -295,6 +295,7 @@ def make_manifest(
             request.trace,
         ),
         readings={spec.name: spec.readings for spec in specs},
+        questions={spec.name: spec.question for spec in specs},
     )
 
 

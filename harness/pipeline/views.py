@@ -57,11 +57,11 @@ def show(
 
 
 def _questions(found: Comparison) -> dict[str, str]:
-    """The questions of the workloads that are here; a run may be of one that is not."""
-    names = {block.settings.workload for block in found.blocks} & set(
-        definitions.workload_folders()
-    )
-    return {name: definitions.workload(name)[0].question for name in names}
+    """The questions by workload: of the runs themselves, else of the shipped workload."""
+    recorded = {name: q for manifest in found.manifests for name, q in manifest.questions.items()}
+    names = {block.settings.workload for block in found.blocks} - set(recorded)
+    shipped = names & set(definitions.workload_folders())
+    return recorded | {name: definitions.workload(name)[0].question for name in shipped}
 
 
 def export(run: str, form: str, root: Path = RESULTS) -> str:

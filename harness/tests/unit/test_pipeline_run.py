@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -20,10 +21,11 @@ from harness.image.guest_layers import Layer
 from harness.itlb.plugin import Plugin
 from harness.kernel import Kernel
 from harness.model import Counters, KernelIdentity, Mode, Source, TrialRecord, TrialStatus
-from harness.pipeline import Progress, RunOutcome, RunRequest, run
+from harness.pipeline import Progress, RunOutcome, RunRequest, run, views
 from harness.pipeline.frozen import Frozen
 from harness.pipeline.machine import Machine
 from harness.pipeline.prepare import Prepared
+from harness.pipeline.replaying import ReplayRequest, replay
 from harness.store import Run, load_run
 from harness.targets import trial_files
 from harness.targets.qemu.accel import Accelerator
@@ -128,6 +130,31 @@ def test_a_run_that_ends_well(captured: Path, tmp_path: Path) -> None:
         assert trial_files.read(raw).channel == trial_files.read(captured).channel
         assert record.spec.seed == seed
     assert load_run(outcome.path).manifest.qemu_version == "QEMU of a test"
+
+
+def test_the_question_of_a_users_own_workload(
+    captured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run keeps it: the folder of the workload may be anywhere, and gone by then."""
+    folder = tmp_path / "my-load"
+    shutil.copytree(definitions.workload_folders()["trig-kprobe"], folder)
+    text = (folder / "workload.toml").read_text().replace("trig-kprobe", "my-load")
+    question = re.compile('^question = ".*"$', re.M)
+    (folder / "workload.toml").write_text(question.sub('question = "Is it mine?"', text))
+    outcome = started(captured, tmp_path / "out", suite=None, workload=str(folder), seeds=(1,))
+    shutil.rmtree(folder)
+    views.show([str(outcome.path)])
+    assert "Is it mine?" in capsys.readouterr().out
+
+
+def test_a_replay_that_fails_leaves_no_run(captured: Path, tmp_path: Path) -> None:
+    outcome = started(captured, tmp_path)
+    for trial in (outcome.path / "raw").iterdir():
+        (trial / trial_files.TRACE).write_bytes(b"junk")
+    request = ReplayRequest(run=outcome.path.name, profiles=("zen3",), out=tmp_path)
+    with pytest.raises(DataError, match="this is no trace"):
+        replay(request, Progress(quiet=True))
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [outcome.path]
 
 
 def test_a_saved_run_is_a_target(captured: Path, tmp_path: Path) -> None:
