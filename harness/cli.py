@@ -12,7 +12,8 @@ from harness import pipeline
 from harness.cli_settings import setting_option, setting_options, take_settings
 from harness.config import options
 from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError, UserError
-from harness.model import MAX_SEEDS, SUITE_SETTINGS
+from harness.model.specs import MAX_SEEDS
+from harness.model.trial_settings import SUITE_SETTINGS
 from harness.paths import RESULTS
 
 EPILOG = """

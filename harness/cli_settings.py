@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options of the command line made from the definitions of settings in ``harness.model``."""
+"""Options of the command line, made from ``harness.model.trial_settings``."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from harness.config import settings
-from harness.model import SUITE_SETTINGS
+from harness.model.trial_settings import SUITE_SETTINGS
 
 Command = Callable[..., Any]
 

@@ -5,15 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.model import (
-    Counters,
-    KernelIdentity,
-    Manifest,
-    Mode,
-    Scalar,
-    TrialSettings,
-    TrialSpec,
-)
+from harness.model.records import KernelIdentity, Manifest
+from harness.model.specs import Scalar, TrialSpec
+from harness.model.trial_settings import Counters, Mode, TrialSettings
 
 
 @dataclass(frozen=True, kw_only=True)

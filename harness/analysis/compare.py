@@ -18,17 +18,10 @@ from harness.analysis.stats import Ratio, Summary, ratio, summarise
 from harness.analysis.verdicts import Verdicts, gather
 from harness.errors import UserError
 from harness.metrics.catalogue import OPERATIONS, PROBE, SECONDS, Catalogue, of_workload
-from harness.model import (
-    Kind,
-    Manifest,
-    Mode,
-    Reading,
-    ReadingSpec,
-    Source,
-    Status,
-    TrialRecord,
-    TrialStatus,
-)
+from harness.model.reading import Reading, Source, Status
+from harness.model.reading_spec import Kind, ReadingSpec
+from harness.model.records import Manifest, TrialRecord, TrialStatus
+from harness.model.trial_settings import Mode
 from harness.store.loading import LoadedRun
 
 WHOLE_RUN = "0"

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.metrics.catalogue import MEASURED, OPERATIONS, ORIGIN_GROUPS, SECONDS
-from harness.model import Reading, ReadingSpec, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.reading_spec import ReadingSpec
 
 PREFERRED = (Source.MODEL, Source.PERF, Source.KERNEL, Source.WORKLOAD)
 """Which source's seconds and operations divide a reading whose own source has none."""

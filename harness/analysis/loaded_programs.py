@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 
 LOADED, ALL = "bench.programs_loaded", "bench.programs"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from harness.model import MAX_SITES, Site
+from harness.model.records import MAX_SITES, Site
 
 
 @dataclass(frozen=True, kw_only=True)

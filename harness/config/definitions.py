@@ -14,7 +14,8 @@ from harness.config import settings
 from harness.config.located import located, not_finite
 from harness.errors import UserError
 from harness.metrics.catalogue import BY_NAME
-from harness.model import Quotient, ReadingSpec, SuiteSpec, VariantSpec, WorkloadSpec
+from harness.model.reading_spec import Quotient, ReadingSpec
+from harness.model.specs import SuiteSpec, VariantSpec, WorkloadSpec
 from harness.paths import CONFIGS, WORKLOADS
 
 Spec = TypeVar("Spec", VariantSpec, SuiteSpec, WorkloadSpec)

@@ -6,14 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 
 from harness.errors import UserError
-from harness.model import (
-    SUITE_SETTINGS,
-    Counters,
-    Scalar,
-    SuiteSpec,
-    TrialSpec,
-    WorkloadSpec,
-)
+from harness.model.specs import Scalar, SuiteSpec, TrialSpec, WorkloadSpec
+from harness.model.trial_settings import SUITE_SETTINGS, Counters
 
 
 def trials(

@@ -3,7 +3,7 @@
 
 from harness.config import settings
 from harness.errors import UserError
-from harness.model import MAX_SEEDS, Scalar
+from harness.model.specs import MAX_SEEDS, Scalar
 
 
 def seeds(text: str) -> tuple[int, ...]:

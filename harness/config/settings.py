@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Settings read from what a person wrote: checked by the types of their definitions.
 
-The definitions are the fields of ``SuiteSettings`` in ``harness.model``.
+The definitions are the fields of ``SuiteSettings`` in ``harness.model.trial_settings``.
 """
 
 import itertools
@@ -15,7 +15,8 @@ import msgspec
 
 from harness.config.located import located
 from harness.errors import UserError
-from harness.model import MAX_SEEDS, SUITE_SETTINGS, SuiteSettings, SuiteSpec
+from harness.model.specs import MAX_SEEDS, SuiteSpec
+from harness.model.trial_settings import SUITE_SETTINGS, SuiteSettings
 
 TYPES: Mapping[str, Any] = get_type_hints(SuiteSettings, include_extras=True)
 """Type of each setting with its bounds, by name."""

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from harness.counters.facts.page_tables import PageTables
 from harness.counters.facts.text_map import PAGE, UNKNOWN, Found, TextMap
 from harness.errors import DataError
-from harness.model import MAX_SITES, Site
+from harness.model.records import MAX_SITES, Site
 
 ORIGINS = (
     "user",

@@ -14,7 +14,8 @@ from harness.errors import DataError, TrialError
 from harness.metrics.catalogue import read_by
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Flushes, MissesByOrigin, Operations, WindowSum
-from harness.model import Reading, Site, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import Site
 
 SCHEMA = 2
 """Reports of schema 1 have neither snapshots nor counted calls; they are refused, in one line."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from harness.counters.events import EVENTS, Event
 from harness.counters.perf_stat_parser import ParseError, Row, State, matched, parse_json
 from harness.errors import DataError
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 
 
 def requested(events: Sequence[Event] = EVENTS) -> tuple[str, ...]:

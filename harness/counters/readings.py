@@ -13,7 +13,10 @@ from harness.counters.facts.layout import Layout
 from harness.errors import TrialError
 from harness.guest.agent import wire
 from harness.guest.decoded import Decoded
-from harness.model import Counters, Reading, Site, Source, Status, TrialSpec, unknown
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import Site
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters
 
 
 @dataclass(frozen=True, kw_only=True)

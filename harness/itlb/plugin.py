@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import cache, proc
 from harness.errors import UserError
-from harness.model import SETTINGS, TrialSettings, setting_text
+from harness.model.trial_settings import SETTINGS, TrialSettings, setting_text
 from harness.paths import cache_dir
 
 HERE = Path(__file__).parent

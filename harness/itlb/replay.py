@@ -7,7 +7,7 @@ from pathlib import Path
 from harness import proc
 from harness.errors import DataError
 from harness.itlb import plugin
-from harness.model import setting_text
+from harness.model.trial_settings import setting_text
 
 
 def replay(trace: Path, profile: Path, options: Mapping[str, object], out: Path) -> Path:

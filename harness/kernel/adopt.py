@@ -10,7 +10,7 @@ from harness.cache import Say
 from harness.errors import UserError
 from harness.kernel import bootimage, kconfig, module_trees
 from harness.kernel.artefacts import Kernel, UserKernel
-from harness.model import KernelIdentity
+from harness.model.records import KernelIdentity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model import KernelIdentity, VariantSpec
+from harness.model.records import KernelIdentity
+from harness.model.specs import VariantSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from harness.cache import Kind, Say, ignore
 from harness.kernel import bpf_tree
 from harness.kernel.artefacts import Bench
 from harness.kernel.build import KernelRequest
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 
 PROGRAM = "bench"
 

@@ -15,7 +15,8 @@ from harness.errors import InfrastructureError, UserError
 from harness.kernel import bootimage, elf, kconfig, pahole, patch_series, recipe, source
 from harness.kernel.artefacts import Kernel
 from harness.kernel.steps import Listener, Steps, ignore_steps, is_step, keep, kind, last
-from harness.model import KernelIdentity, VariantSpec
+from harness.model.records import KernelIdentity
+from harness.model.specs import VariantSpec
 from harness.proc import CommandError, run
 
 NEAR = 60

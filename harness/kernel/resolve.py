@@ -10,7 +10,7 @@ from harness.cache import Say, ignore
 from harness.errors import UserError
 from harness.kernel import bootimage, naming, package
 from harness.kernel.artefacts import UserKernel
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 
 _TREE_IMAGE = "arch/x86/boot/bzImage"
 

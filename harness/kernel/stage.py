@@ -14,7 +14,7 @@ from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import resolve
 from harness.kernel.selftests import build_selftests
 from harness.kernel.steps import Listener, Steps, ignore_steps
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 
 
 @dataclass(frozen=True, kw_only=True)

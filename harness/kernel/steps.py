@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 
 FILE = "steps.json"
 

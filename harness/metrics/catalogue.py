@@ -18,7 +18,8 @@ from harness.metrics.catalogue_text import TEXT
 from harness.metrics.catalogue_work import WORK
 from harness.metrics.metric import Metric
 from harness.metrics.readers import CountedCalls, Reader
-from harness.model import Kind, Manifest, ReadingSpec, Section
+from harness.model.reading_spec import Kind, ReadingSpec, Section
+from harness.model.records import Manifest
 
 METRICS: tuple[Metric, ...] = (*ITLB, *TEXT, *DIRECT_MAP, *MEMORY, *TESTS, *WORK)
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -4,7 +4,8 @@
 from harness.metrics.entries import fact
 from harness.metrics.metric import Metric
 from harness.metrics.readers import ALWAYS, Computed, CountedCalls, Counter, Level, Part, Table
-from harness.model import Kind, Section, Source
+from harness.model.reading import Source
+from harness.model.reading_spec import Kind, Section
 
 DIRECT_MAP: tuple[Metric, ...] = (
     fact(

@@ -4,7 +4,7 @@
 from harness.metrics.entries import fact
 from harness.metrics.metric import Metric
 from harness.metrics.readers import ALWAYS, IN_CYCLES, Computed, Level, Part, Table
-from harness.model import Section
+from harness.model.reading_spec import Section
 
 MEMORY: tuple[Metric, ...] = (
     fact(

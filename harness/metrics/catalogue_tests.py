@@ -4,7 +4,7 @@
 from harness.metrics.entries import Better, fact
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Emitted
-from harness.model import Section
+from harness.model.reading_spec import Section
 
 
 def _tests(name: str, title: str, meaning: str, better: Better = "") -> Metric:

@@ -4,7 +4,8 @@
 from harness.metrics.entries import fact
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Computed, Part
-from harness.model import Section, Source
+from harness.model.reading import Source
+from harness.model.reading_spec import Section
 
 TEXT: tuple[Metric, ...] = (
     fact(

@@ -11,7 +11,8 @@ from harness.metrics.readers import (
     PerfEvent,
     WindowSum,
 )
-from harness.model import Kind, Section, Source
+from harness.model.reading import Source
+from harness.model.reading_spec import Kind, Section
 
 WORK: tuple[Metric, ...] = (
     fact(

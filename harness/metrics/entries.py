@@ -5,7 +5,7 @@ from typing import Literal
 
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Flushes, MissesByOrigin, PerfEvent, Reader, WindowSum
-from harness.model import Kind, Section
+from harness.model.reading_spec import Kind, Section
 
 Better = Literal["", "lower", "higher"]
 

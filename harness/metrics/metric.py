@@ -4,7 +4,8 @@
 from dataclasses import dataclass
 
 from harness.metrics.readers import Reader
-from harness.model import ReadingSpec, Source
+from harness.model.reading import Source
+from harness.model.reading_spec import ReadingSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from harness.model import Source
+from harness.model.reading import Source
 
 
 class When(StrEnum):

@@ -10,7 +10,7 @@ from harness.errors import DataError
 from harness.metrics import shipped
 from harness.metrics.catalogue import METRICS
 from harness.metrics.metric import Metric
-from harness.model import ReadingSpec
+from harness.model.reading_spec import ReadingSpec
 from harness.paths import RESULTS, WORKLOADS
 
 BEGIN = "<!-- readings: written by `python -m harness.metrics` -->"

@@ -7,7 +7,7 @@ from functools import cache
 
 import msgspec
 
-from harness.model import ReadingSpec
+from harness.model.reading_spec import ReadingSpec
 from harness.paths import WORKLOADS
 
 

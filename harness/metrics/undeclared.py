@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from harness.metrics.catalogue import BY_NAME
 from harness.metrics.readers import Emitted
-from harness.model import Reading, ReadingSpec, Source
+from harness.model.reading import Reading, Source
+from harness.model.reading_spec import ReadingSpec
 
 
 def undeclared_notes(

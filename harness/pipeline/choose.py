@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from harness.errors import PrerequisiteError, UserError
-from harness.model import Counters, Mode
+from harness.model.trial_settings import Counters, Mode
 from harness.targets.qemu.accel import Accelerator
 
 

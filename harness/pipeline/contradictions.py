@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import UserError
-from harness.model import Counters, Manifest, TrialSpec
+from harness.model.records import Manifest
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters
 
 T = TypeVar("T")
 

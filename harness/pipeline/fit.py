@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from harness.config import definitions
 from harness.errors import UserError
 from harness.kernel import Kernel, kconfig
-from harness.model import WorkloadSpec
+from harness.model.specs import WorkloadSpec
 
 ISOLATION = ("CONFIG_PAGE_TABLE_ISOLATION", "CONFIG_MITIGATION_PAGE_TABLE_ISOLATION")
 """Page-table isolation, under its name before and since Linux 6.8."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.image import guest_layers as image
 from harness.itlb import plugin as itlb
-from harness.model import WorkloadSpec
+from harness.model.specs import WorkloadSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 """Keeping records: one that the run refuses is kept as a failed trial."""
 
 from harness.errors import DataError
-from harness.model import Failure, TrialRecord
+from harness.model.records import Failure, TrialRecord
 from harness.pipeline.trial import failed_record
 from harness.store import Run
 

@@ -12,7 +12,7 @@ from harness.image import cpio
 from harness.itlb import known_answers
 from harness.itlb import plugin as itlb
 from harness.itlb.known_answers import Loop
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot

@@ -6,7 +6,8 @@ from pathlib import Path
 from harness.counters.facts import calls
 from harness.guest.agent import wire
 from harness.kernel import Kernel, module_trees
-from harness.model import Counters, TrialSpec, WorkloadSpec
+from harness.model.specs import TrialSpec, WorkloadSpec
+from harness.model.trial_settings import Counters
 from harness.pipeline.prepare import BENCH_PLACE, SELFTESTS_PLACE, Prepared
 from harness.targets.target import KernelFiles, Model, Payload
 

@@ -4,7 +4,9 @@
 from dataclasses import replace
 
 from harness.config import definitions, matrix
-from harness.model import Counters, Mode, Pti, SuiteSpec, TrialRecord, TrialSpec, TrialStatus
+from harness.model.records import TrialRecord, TrialStatus
+from harness.model.specs import SuiteSpec, TrialSpec
+from harness.model.trial_settings import Counters, Mode, Pti
 from harness.pipeline.prepare import Prepared
 from harness.targets.qemu.accel import Accelerator
 

@@ -20,7 +20,7 @@ from harness.kernel import (
     make_kernels,
     resolve,
 )
-from harness.model import WorkloadSpec
+from harness.model.specs import WorkloadSpec
 from harness.paths import CONFIGS, cache_dir
 from harness.pipeline.frozen import Frozen
 from harness.pipeline.progress import Progress

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.kernel import Steps
-from harness.model import TrialSpec
+from harness.model.specs import TrialSpec
 from harness.pipeline import estimate
 from harness.pipeline.display import Display
 

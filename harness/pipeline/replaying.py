@@ -16,7 +16,10 @@ from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
 from harness.itlb import plugin as itlb
 from harness.itlb.replay import replay as replay_trace
-from harness.model import SUITE_SETTINGS, Manifest, Source, TrialRecord, TrialSpec, TrialStatus
+from harness.model.reading import Source
+from harness.model.records import Manifest, TrialRecord, TrialStatus
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import SUITE_SETTINGS
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline.progress import Progress
 from harness.store import create_run, find_run, folder_errors, load_run, provenance

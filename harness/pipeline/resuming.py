@@ -9,15 +9,9 @@ from pathlib import Path
 from harness.config import definitions
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel, naming
-from harness.model import (
-    SUITE_SETTINGS,
-    Counters,
-    Manifest,
-    ResumeInputs,
-    SuiteSettings,
-    SuiteSpec,
-    WorkloadSpec,
-)
+from harness.model.records import Manifest, ResumeInputs
+from harness.model.specs import SuiteSpec, WorkloadSpec
+from harness.model.trial_settings import SUITE_SETTINGS, Counters, SuiteSettings
 from harness.pipeline import contradictions
 from harness.pipeline.contradictions import Given, distinct
 from harness.store import find_run, load_run

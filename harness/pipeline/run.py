@@ -21,18 +21,9 @@ from harness.errors import UserError
 from harness.image import guest_layers as image
 from harness.itlb import plugin as itlb
 from harness.kernel import Kernel
-from harness.model import (
-    SCHEMA_VERSION,
-    Counters,
-    Manifest,
-    Mode,
-    Scalar,
-    SuiteSpec,
-    TrialRecord,
-    TrialSpec,
-    TrialStatus,
-    WorkloadSpec,
-)
+from harness.model.records import SCHEMA_VERSION, Manifest, TrialRecord, TrialStatus
+from harness.model.specs import Scalar, SuiteSpec, TrialSpec, WorkloadSpec
+from harness.model.trial_settings import Counters, Mode
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline import fit, pmu, resuming
 from harness.pipeline.choose import Choice, choose, needs_probe

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness import proc
 from harness.errors import UserError
 from harness.image import guest_layers as image
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
 from harness.targets import trial_files

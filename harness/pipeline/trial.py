@@ -20,15 +20,9 @@ from harness.guest import console
 from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
 from harness.metrics.undeclared import undeclared_notes
-from harness.model import (
-    SCHEMA_VERSION,
-    Failure,
-    Reading,
-    Source,
-    TrialRecord,
-    TrialSpec,
-    TrialStatus,
-)
+from harness.model.reading import Reading, Source
+from harness.model.records import SCHEMA_VERSION, Failure, TrialRecord, TrialStatus
+from harness.model.specs import TrialSpec
 from harness.pipeline import fit
 from harness.pipeline.payload import trial_payload
 from harness.pipeline.prepare import Prepared

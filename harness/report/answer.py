@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.analysis.comparability import Settings
 from harness.analysis.compare import Block, Cell, Comparison
-from harness.model import Pti
+from harness.model.trial_settings import Pti
 from harness.report import wording
 from harness.report.decisive import Decided, decided
 from harness.report.summary import entries, sentence

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from harness.analysis.compare import Block, Per, Row
 from harness.metrics.catalogue import COUNTED_CALLS
-from harness.model import Section, Source
+from harness.model.reading import Source
+from harness.model.reading_spec import Section
 from harness.report import series
 
 MAX_OWN = 8

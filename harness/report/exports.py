@@ -13,7 +13,9 @@ import msgspec
 
 from harness.analysis.compare import compare
 from harness.errors import UserError
-from harness.model import SETTINGS, Manifest, Reading, TrialRecord, setting_text
+from harness.model.reading import Reading
+from harness.model.records import Manifest, TrialRecord
+from harness.model.trial_settings import SETTINGS, setting_text
 from harness.report import influx, openmetrics, pyperf_file
 from harness.report.markdown import render
 from harness.store.loading import LoadedRun

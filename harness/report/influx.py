@@ -12,7 +12,8 @@ https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from harness.model import Reading, TrialRecord, TrialStatus
+from harness.model.reading import Reading
+from harness.model.records import TrialRecord, TrialStatus
 from harness.report.openmetrics import trial_labels
 from harness.store.loading import LoadedRun
 

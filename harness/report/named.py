@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis.compare import Block
 from harness.analysis.sites import SiteCell
-from harness.model import MAX_SITES
+from harness.model.records import MAX_SITES
 from harness.report import wording
 
 TOP = 10

@@ -20,15 +20,9 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from harness.metrics.catalogue import Catalogue, of_workload
-from harness.model import (
-    SETTINGS,
-    Manifest,
-    Reading,
-    Status,
-    TrialRecord,
-    TrialStatus,
-    setting_text,
-)
+from harness.model.reading import Reading, Status
+from harness.model.records import Manifest, TrialRecord, TrialStatus
+from harness.model.trial_settings import SETTINGS, setting_text
 from harness.store.loading import LoadedRun
 
 PREFIX = "execmem_bench"

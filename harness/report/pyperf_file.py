@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import pyperf  # type: ignore[import-untyped]
 
 from harness.errors import UserError
-from harness.model import Manifest, Reading, TrialRecord, TrialStatus
+from harness.model.reading import Reading
+from harness.model.records import Manifest, TrialRecord, TrialStatus
 from harness.store.loading import LoadedRun
 
 UNITS: Mapping[str, tuple[str, float]] = {

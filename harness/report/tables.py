@@ -8,7 +8,8 @@ from harness.analysis import published
 from harness.analysis.compare import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
-from harness.model import Section, Source, Status
+from harness.model.reading import Source, Status
+from harness.model.reading_spec import Section
 from harness.report import series, wording
 
 _EDGES = {

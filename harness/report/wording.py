@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.analysis.comparability import Settings
 from harness.analysis.stats import MAX_SEEDS, Method, Ratio, Summary, Verdict
-from harness.model import SETTINGS, Status, TrialSettings, setting_text
+from harness.model.reading import Status
+from harness.model.trial_settings import SETTINGS, TrialSettings, setting_text
 
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((1 << 40, " TiB"), (1 << 30, " GiB"), (1 << 20, " MiB"), (1 << 10, " KiB"))

@@ -9,7 +9,8 @@ import msgspec
 
 from harness.config.located import located
 from harness.errors import DataError, UserError
-from harness.model import Manifest, TrialRecord, TrialSpec, TrialStatus
+from harness.model.records import Manifest, TrialRecord, TrialStatus
+from harness.model.specs import TrialSpec
 from harness.store.schema import check_version
 
 MANIFEST = "manifest.json"

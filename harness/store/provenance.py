@@ -16,7 +16,7 @@ from harness import proc
 from harness.cache import sha256_bytes
 from harness.cache import sha256_file as sha256_file
 from harness.errors import BenchError, PrerequisiteError
-from harness.model import TrialSpec
+from harness.model.specs import TrialSpec
 
 
 def sha256_tree(folder: Path, names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from typing import Self
 import msgspec
 
 from harness.errors import DataError, InfrastructureError, PrerequisiteError, UserError
-from harness.model import Manifest, TrialRecord
+from harness.model.records import Manifest, TrialRecord
 from harness.store.loading import MANIFEST, RECORDS, load_run
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import DataError
-from harness.model import SCHEMA_VERSION, Manifest, TrialRecord
+from harness.model.records import SCHEMA_VERSION, Manifest, TrialRecord
 from harness.paths import RESULTS
 
 SCHEMA_FILE = RESULTS / "schema.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.image.guest_layers import Layer
-from harness.model import TrialSpec
+from harness.model.specs import TrialSpec
 
 INTERRUPTED = "interrupted"
 """``Ended.stopped`` of a trial that the user ended."""

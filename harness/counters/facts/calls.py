@@ -24,7 +24,7 @@ from harness.errors import TrialError
 from harness.guest.agent import wire
 from harness.metrics.catalogue import read_by
 from harness.metrics.readers import CountedCalls, EachFunction
-from harness.model import Reading
+from harness.model.reading import Reading
 
 MAX_WATCH = 128
 """Addresses that the model can count at once."""

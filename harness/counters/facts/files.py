@@ -10,7 +10,7 @@ from harness.errors import DataError
 from harness.metrics.catalogue import read_by
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Computed, Part
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 
 T = TypeVar("T")
 

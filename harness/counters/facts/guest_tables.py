@@ -17,7 +17,7 @@ from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
 from harness.counters.facts.snapshots import DIRECT_MAP, Snapshot
 from harness.errors import TrialError
 from harness.metrics.readers import Part
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 
 DUMP = "kernel_page_tables"
 REAL_MODE = 1 << 20

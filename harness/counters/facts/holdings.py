@@ -6,7 +6,7 @@ from harness.counters.facts.files import Files, Missing, Value, computed
 from harness.counters.facts.layout import PAGE_NAMES, Layout
 from harness.errors import DataError
 from harness.metrics.readers import Part
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 
 MODULES = "proc/modules"
 

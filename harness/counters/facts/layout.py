@@ -11,7 +11,7 @@ from harness.counters.facts.guest_tables import EdgeTables, from_dump
 from harness.counters.facts.snapshots import IMAGE, MODULES
 from harness.counters.facts.text_map import TextMap
 from harness.metrics.readers import Part
-from harness.model import Reading
+from harness.model.reading import Reading
 
 T = TypeVar("T")
 

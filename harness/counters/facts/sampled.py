@@ -15,7 +15,8 @@ from harness.counters.facts.files import EDGES, NEWER_ROWS, ROWS, Files, Missing
 from harness.metrics.catalogue import read_by
 from harness.metrics.metric import Metric
 from harness.metrics.readers import Computed, Counter, Level, Part, Table, When
-from harness.model import Kind, Reading
+from harness.model.reading import Reading
+from harness.model.reading_spec import Kind
 
 PHASES = {
     "load": ("baseline", "open"),

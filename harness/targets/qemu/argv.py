@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 
 QEMU = "qemu-system-x86_64"
 

@@ -9,7 +9,7 @@ from harness.guest import console
 from harness.guest.protocol import Stream
 from harness.image import guest_layers as image
 from harness.itlb.plugin import model_options, plugin_option
-from harness.model import TrialSpec
+from harness.model.specs import TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot

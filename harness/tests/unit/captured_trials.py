@@ -19,7 +19,8 @@ from harness.counters.facts import files as files_by_edge
 from harness.counters.facts import page_tables, snapshots
 from harness.counters.readings import RawTrial
 from harness.guest.decoded import decode
-from harness.model import Counters, Mode, Pcid, Pti, TrialSpec
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters, Mode, Pcid, Pti
 from harness.tests.golden import DATA
 
 VARIANTS = ("upstream", "bpf_prog_pack")

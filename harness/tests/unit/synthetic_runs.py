@@ -10,24 +10,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.model import (
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import (
     SCHEMA_VERSION,
-    Counters,
     Failure,
     KernelIdentity,
     Manifest,
-    Mode,
-    Pcid,
-    Pti,
-    Reading,
-    Scalar,
-    Source,
-    Status,
     TrialRecord,
-    TrialSpec,
     TrialStatus,
-    unknown,
 )
+from harness.model.specs import Scalar, TrialSpec
+from harness.model.trial_settings import Counters, Mode, Pcid, Pti
 from harness.store.loading import LoadedRun
 
 VARIANTS = ("upstream", "bpf_prog_pack", "execmem")

@@ -10,18 +10,10 @@ from harness.analysis import compare
 from harness.analysis.compare import Block, Comparison, Per, Row
 from harness.analysis.stats import Verdict
 from harness.errors import UserError
-from harness.model import (
-    Counters,
-    Manifest,
-    Mode,
-    Reading,
-    Source,
-    Status,
-    TrialRecord,
-    TrialSpec,
-    TrialStatus,
-    unknown,
-)
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import Manifest, TrialRecord, TrialStatus
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters, Mode
 from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made
 

@@ -5,7 +5,7 @@ import pytest
 
 from harness.analysis import derive
 from harness.metrics import shipped
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 
 MODEL = Source.MODEL
 CHURN = shipped.declarations()["churn"]

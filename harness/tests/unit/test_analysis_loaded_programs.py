@@ -4,7 +4,7 @@
 import pytest
 
 from harness.analysis import loaded_programs
-from harness.model import Reading, Source, Status
+from harness.model.reading import Reading, Source, Status
 
 
 def readings(loaded: int | None, total: int = 7) -> list[Reading]:

@@ -4,7 +4,7 @@
 import pytest
 
 from harness.analysis.sites import NamedTrial, common_name, gather
-from harness.model import Site
+from harness.model.records import Site
 
 
 def site(name: str, walks: int, *, origin: str = "bpf_prog", hits: int = 0) -> Site:

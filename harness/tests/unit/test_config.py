@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from harness.config import definitions, matrix, options
 from harness.errors import UserError
-from harness.model import Counters, SuiteSpec, VariantSpec, WorkloadSpec
+from harness.model.specs import SuiteSpec, VariantSpec, WorkloadSpec
+from harness.model.trial_settings import Counters
 from harness.paths import CONFIGS
 
 WORKLOAD = WorkloadSpec(

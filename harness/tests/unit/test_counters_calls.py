@@ -14,7 +14,7 @@ from harness.errors import TrialError
 from harness.guest.agent import wire
 from harness.metrics.catalogue import read_by
 from harness.metrics.readers import CountedCalls
-from harness.model import Reading, Source, Status
+from harness.model.reading import Reading, Source, Status
 from harness.tests.unit.captured_trials import snapshot
 
 MULTI, ALL, DONE = 0x1000, 0x2000, 0x3000

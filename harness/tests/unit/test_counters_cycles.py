@@ -11,7 +11,7 @@ from harness.counters.facts.files import Files
 from harness.counters.readings import RawTrial, of_trial
 from harness.errors import DataError, TrialError
 from harness.guest.agent import wire
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 from harness.tests.unit.captured_trials import changed, spec, trial
 
 BUDDY = (

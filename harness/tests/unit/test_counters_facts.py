@@ -9,7 +9,7 @@ from harness.counters.facts import guest_symbols, page_tables, proc_files, sampl
 from harness.counters.facts.files import Files
 from harness.counters.facts.guest_symbols import Symbol, origin_of
 from harness.errors import DataError
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 from harness.tests.unit.captured_trials import trial
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.counters import itlb
 from harness.counters.attribution import Misses
 from harness.errors import DataError, TrialError
-from harness.model import Status
+from harness.model.reading import Status
 from harness.tests.unit.captured_trials import trial
 
 Document = dict[str, Any]

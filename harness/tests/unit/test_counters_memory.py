@@ -10,7 +10,7 @@ from harness.counters.facts import holdings, layout, memory, module_pages, page_
 from harness.counters.facts.files import Files
 from harness.counters.facts.guest_symbols import Symbol
 from harness.errors import DataError
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 from harness.tests.unit.captured_trials import MIXED, trial
 
 

@@ -9,7 +9,7 @@ from harness.counters import events, perf
 from harness.counters.events import AMD, INTEL, SOFTWARE, WALK_2M, WALK_4K, Cpu
 from harness.errors import DataError
 from harness.guest.agent import perf_stat
-from harness.model import Reading, Status
+from harness.model.reading import Reading, Status
 from harness.tests.golden import DATA
 
 CAPTURED = DATA / "counters" / "perf"

@@ -22,7 +22,8 @@ from harness.counters.facts.guest_tables import EdgeTables, at_edge
 from harness.counters.facts.page_tables import PageTables
 from harness.counters.facts.snapshots import Snapshot
 from harness.errors import TrialError
-from harness.model import Pti, Reading, Status
+from harness.model.reading import Reading, Status
+from harness.model.trial_settings import Pti
 from harness.tests.unit.captured_trials import runs_of, snapshot, spec, trial
 
 TEXT = 0xFFFFFFFF81000000

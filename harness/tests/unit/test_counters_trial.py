@@ -13,7 +13,8 @@ from harness.counters.facts.layout import layout, of_text
 from harness.counters.readings import RawTrial
 from harness.errors import TrialError
 from harness.guest.agent import wire
-from harness.model import Counters, Reading, Source, Status
+from harness.model.reading import Reading, Source, Status
+from harness.model.trial_settings import Counters
 from harness.tests.unit.captured_trials import MIXED, SNAPSHOTS, VARIANTS, changed, spec, trial
 
 

@@ -8,7 +8,7 @@ import pytest
 from harness.config import definitions
 from harness.kernel import base_variant, kconfig, patch_series
 from harness.kernel.build import differences, fragments
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 from harness.paths import CONFIGS
 
 VARIANTS = definitions.variants()

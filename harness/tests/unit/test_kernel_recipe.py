@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import PrerequisiteError, UserError
 from harness.kernel import bench, bpf_tree, recipe
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 from harness.tests.golden import assert_golden
 
 TOOLS = recipe.Tools(

@@ -11,7 +11,7 @@ from harness.errors import PrerequisiteError, UserError
 from harness.kernel import adopt, kconfig, naming, resolve, stage
 from harness.kernel.artefacts import UserKernel
 from harness.kernel.stage import StageRequest, kernel_requests, make_kernels
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 from harness.tests.unit.test_kernel_bootimage import bzimage, vmlinux
 
 VARIANTS = {

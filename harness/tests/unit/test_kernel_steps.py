@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from harness.kernel import steps
-from harness.model import VariantSpec
+from harness.model.specs import VariantSpec
 
 VARIANT = VariantSpec(name="execmem", title="", role="", series=("execmem",))
 

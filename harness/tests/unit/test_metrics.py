@@ -20,18 +20,11 @@ from harness.metrics import readme, shipped
 from harness.metrics.catalogue import BY_NAME, METRICS, Catalogue, of_workload, read_by
 from harness.metrics.readers import Clock, Computed, Emitted, Flushes, Level, Table, When
 from harness.metrics.undeclared import undeclared_notes
-from harness.model import (
-    Counters,
-    Kind,
-    Manifest,
-    Quotient,
-    Reading,
-    ReadingSpec,
-    Section,
-    Source,
-    TrialRecord,
-    WorkloadSpec,
-)
+from harness.model.reading import Reading, Source
+from harness.model.reading_spec import Kind, Quotient, ReadingSpec, Section
+from harness.model.records import Manifest, TrialRecord
+from harness.model.specs import WorkloadSpec
+from harness.model.trial_settings import Counters
 from harness.paths import PROJECT, WORKLOADS
 from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.counters import perf
 from harness.counters.perf_stat_parser import ParseError, State, normalised, parse_json
 from harness.errors import DataError
-from harness.model import Status
+from harness.model.reading import Status
 from harness.tests.golden import DATA
 
 CAPTURED = DATA / "counters"

@@ -10,16 +10,9 @@ import pytest
 
 from harness.config import definitions
 from harness.errors import PrerequisiteError, UserError
-from harness.model import (
-    Counters,
-    Mode,
-    Reading,
-    Source,
-    Status,
-    TrialRecord,
-    TrialStatus,
-    unknown,
-)
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import TrialRecord, TrialStatus
+from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import pmu
 from harness.pipeline.choose import choose, needs_probe
 from harness.pipeline.run import parallel

@@ -9,17 +9,9 @@ import pytest
 from harness.config import definitions
 from harness.errors import UserError
 from harness.kernel import Kernel, kconfig
-from harness.model import (
-    Counters,
-    KernelIdentity,
-    Mode,
-    Pcid,
-    Pti,
-    TrialSpec,
-    TrialStatus,
-    VariantSpec,
-    WorkloadSpec,
-)
+from harness.model.records import KernelIdentity, TrialStatus
+from harness.model.specs import TrialSpec, VariantSpec, WorkloadSpec
+from harness.model.trial_settings import Counters, Mode, Pcid, Pti
 from harness.paths import CONFIGS
 from harness.pipeline import fit, trial
 from harness.pipeline.frozen import Frozen

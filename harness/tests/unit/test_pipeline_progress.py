@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.kernel import Steps
-from harness.model import TrialSpec
+from harness.model.specs import TrialSpec
 from harness.pipeline import estimate
 from harness.pipeline.display import Display
 from harness.pipeline.estimate import Running

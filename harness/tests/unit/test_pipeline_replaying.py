@@ -8,7 +8,9 @@ import pytest
 from harness.counters import events
 from harness.counters import readings as counted
 from harness.guest.decoded import Decoded
-from harness.model import Counters, Source, TrialRecord, TrialStatus
+from harness.model.reading import Source
+from harness.model.records import TrialRecord, TrialStatus
+from harness.model.trial_settings import Counters
 from harness.pipeline.replaying import replayed
 from harness.tests.unit import captured_trials as captured
 

@@ -10,15 +10,9 @@ import pytest
 from harness.config import definitions, matrix
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel
-from harness.model import (
-    SUITE_SETTINGS,
-    Counters,
-    KernelIdentity,
-    Manifest,
-    Mode,
-    ResumeInputs,
-    TrialSpec,
-)
+from harness.model.records import KernelIdentity, Manifest, ResumeInputs
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import SUITE_SETTINGS, Counters, Mode
 from harness.pipeline import resuming
 from harness.pipeline.machine import Machine
 from harness.pipeline.run import RunRequest, _as_saved, _given, _plan_of

@@ -20,7 +20,9 @@ from harness.guest.agent import frames
 from harness.image.guest_layers import Layer
 from harness.itlb.plugin import Plugin
 from harness.kernel import Kernel
-from harness.model import Counters, KernelIdentity, Mode, Source, TrialRecord, TrialStatus
+from harness.model.reading import Source
+from harness.model.records import KernelIdentity, TrialRecord, TrialStatus
+from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import Progress, RunOutcome, RunRequest, run, views
 from harness.pipeline.frozen import Frozen
 from harness.pipeline.machine import Machine

@@ -10,7 +10,7 @@ from harness.config import definitions
 from harness.guest.agent import wire
 from harness.guest.agent.channel import Channel
 from harness.guest.decoded import Decoded
-from harness.model import Failure
+from harness.model.records import Failure
 from harness.pipeline.payload import trial_document
 from harness.pipeline.trial import outcome
 from harness.targets.target import Ended

@@ -9,7 +9,8 @@ import pytest
 from harness.analysis import compare
 from harness.analysis.stats import Ratio, ratio
 from harness.config import definitions
-from harness.model import Reading, Site, Source, Status, TrialRecord, unknown
+from harness.model.reading import Reading, Source, Status, unknown
+from harness.model.records import Site, TrialRecord
 from harness.report import answer, decisive, named, wording
 from harness.report.answer import Answer
 from harness.store.loading import LoadedRun

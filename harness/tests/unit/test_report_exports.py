@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness.errors import UserError
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 from harness.report import exports, influx, openmetrics
 from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyperf  # type: ignore[import-untyped]
 import pytest
 
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 from harness.report import exports, pyperf_file
 from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made

@@ -3,7 +3,8 @@
 
 import dataclasses
 
-from harness.model import Manifest, Source, Status, TrialRecord
+from harness.model.reading import Source, Status
+from harness.model.records import Manifest, TrialRecord
 from harness.paths import RESULTS
 
 README = (RESULTS / "README.md").read_text(encoding="utf-8")

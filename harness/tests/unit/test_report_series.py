@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis import compare
-from harness.model import Reading, Source
+from harness.model.reading import Reading, Source
 from harness.report import tables
 from harness.store.loading import LoadedRun
 from harness.tests.unit import synthetic_runs as made

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.analysis import compare
 from harness.analysis.compare import Comparison
-from harness.model import Reading, Source, Status, unknown
+from harness.model.reading import Reading, Source, Status, unknown
 from harness.report import answer, markdown, tables, terminal
 from harness.report.answer import AnswerLine
 from harness.store.loading import LoadedRun

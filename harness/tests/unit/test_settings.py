@@ -16,19 +16,9 @@ from harness.analysis.comparability import Settings, setting_mismatches
 from harness.config import definitions, matrix, settings
 from harness.errors import DataError, UserError
 from harness.itlb import plugin as itlb
-from harness.model import (
-    SETTINGS,
-    SUITE_SETTINGS,
-    Counters,
-    Manifest,
-    Pcid,
-    Pti,
-    SuiteSpec,
-    TrialRecord,
-    TrialSpec,
-    WorkloadSpec,
-    setting_text,
-)
+from harness.model.records import Manifest, TrialRecord
+from harness.model.specs import SuiteSpec, TrialSpec, WorkloadSpec
+from harness.model.trial_settings import SETTINGS, SUITE_SETTINGS, Counters, Pcid, Pti, setting_text
 from harness.pipeline import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.progress import Progress
 from harness.pipeline.run import RunRequest, plan

@@ -12,7 +12,7 @@ import pytest
 from harness import cli
 from harness.config import definitions, options
 from harness.errors import UserError
-from harness.model import MAX_SEEDS, SuiteSpec, WorkloadSpec
+from harness.model.specs import MAX_SEEDS, SuiteSpec, WorkloadSpec
 from harness.pipeline.run import RunRequest, plan
 
 SUITE = {"name": '"s"', "title": '"t"', "workloads": '["trig-kprobe"]', "seeds": "[1, 2]"}

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.model import Failure, Reading, Site, Source, TrialRecord, TrialStatus
+from harness.model.reading import Reading, Source
+from harness.model.records import Failure, Site, TrialRecord, TrialStatus
 from harness.pipeline.keeping import keep_record
 from harness.store import create_run, load_run
 from harness.store.run_folder import readable

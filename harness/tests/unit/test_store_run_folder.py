@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, PrerequisiteError, UserError
-from harness.model import Reading, Source
+from harness.model.reading import Reading, Source
 from harness.store import create_run, done_trials, load_run, remaining, resume_run
 from harness.store.run_folder import folder_errors, write_atomically
 from harness.tests.unit import synthetic_runs as made

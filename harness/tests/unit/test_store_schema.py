@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.errors import DataError
-from harness.model import SCHEMA_VERSION
+from harness.model.records import SCHEMA_VERSION
 from harness.store import schema
 from harness.tests.unit import synthetic_runs as made
 

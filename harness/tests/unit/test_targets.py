@@ -10,7 +10,8 @@ import pytest
 from harness.errors import DataError, UserError
 from harness.guest.agent import frames
 from harness.image.guest_layers import Layer
-from harness.model import Counters, TrialSpec
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters
 from harness.targets import trial_files
 from harness.targets.qemu import session
 from harness.targets.qemu.qemu_target import QemuTarget, vm_request

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.targets.qemu.accel import PROBE_EXIT_STATUS, probe_argv, probe_sector
 from harness.targets.qemu.argv import VmRequest, kernel_command_line, qemu_argv
 from harness.tests.golden import assert_golden

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.targets.qemu import session
 from harness.targets.qemu.argv import VmRequest
 

@@ -14,7 +14,7 @@ from harness.config import definitions
 from harness.image import cpio
 from harness.image.compiled import build_program
 from harness.kernel import Kernel, StageRequest, make_kernels
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.paths import CONFIGS, WORKLOADS, cache_dir
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot

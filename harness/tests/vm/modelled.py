@@ -8,7 +8,7 @@ from typing import Any
 from harness import proc
 from harness.image import cpio
 from harness.itlb import plugin as itlb
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.pipeline import Progress, prepare
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot

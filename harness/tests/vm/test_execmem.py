@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.tests.vm.bare import SPLAT, console_of, entry_of, tagged
 
 pytestmark = pytest.mark.vm

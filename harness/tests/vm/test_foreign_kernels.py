@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import proc
-from harness.model import TrialRecord, TrialStatus
+from harness.model.records import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 

@@ -17,7 +17,7 @@ from harness.guest.agent import wire
 from harness.guest.decoded import Decoded, decode
 from harness.image import cpio, guest_layers
 from harness.kernel import Kernel, StageRequest, make_kernels
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.paths import CONFIGS, cache_dir
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import VmResult, boot

@@ -10,7 +10,7 @@ import pytest
 
 from harness.itlb import plugin as itlb
 from harness.itlb.replay import replay as replay_trace
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.tests.vm.modelled import Boot, initrd_of
 
 pytestmark = pytest.mark.vm

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import TrialStatus
+from harness.model.records import TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.tests.vm import bare

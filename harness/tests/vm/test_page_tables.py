@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.model import Reading, Source, Status, TrialRecord, TrialStatus
+from harness.model.reading import Reading, Source, Status
+from harness.model.records import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 

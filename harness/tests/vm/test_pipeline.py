@@ -18,7 +18,8 @@ import pytest
 from harness import proc
 from harness.counters.facts.guest_symbols import kallsyms
 from harness.guest.decoded import decode
-from harness.model import Status, TrialStatus
+from harness.model.reading import Status
+from harness.model.records import TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.store.loading import LoadedRun

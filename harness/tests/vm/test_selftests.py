@@ -8,7 +8,7 @@ import pytest
 from harness.analysis.compare import compare
 from harness.analysis.verdicts import Verdicts, new_failures
 from harness.config import definitions
-from harness.model import TrialRecord, TrialStatus
+from harness.model.records import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.store.loading import LoadedRun

@@ -8,7 +8,7 @@ import pytest
 
 from harness import proc
 from harness.analysis.compare import compare
-from harness.model import TrialRecord, TrialStatus
+from harness.model.records import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
 from harness.tests.vm.bare import kernel

@@ -9,7 +9,7 @@ from harness import pipeline
 from harness.image.compiled import build_program
 from harness.itlb import known_answers
 from harness.itlb import plugin as itlb
-from harness.model import Mode
+from harness.model.trial_settings import Mode
 from harness.pipeline import Progress, hardware, prepare
 from harness.pipeline.hardware import PerfEvent
 from harness.pipeline.loop_guest import PROGRAM, LoopGuest

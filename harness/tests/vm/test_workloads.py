@@ -9,7 +9,8 @@ import pytest
 
 from harness.config import definitions
 from harness.errors import UserError
-from harness.model import Status, TrialRecord, TrialStatus
+from harness.model.reading import Status
+from harness.model.records import TrialRecord, TrialStatus
 from harness.paths import PROJECT
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run

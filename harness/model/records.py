@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is kept of a run: its manifest and a record for each trial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.model.reading import Reading
+from harness.model.reading_spec import ReadingSpec
+from harness.model.specs import TrialSpec
+
+SCHEMA_VERSION = 1
+"""Version of ``manifest.json`` and ``records.jsonl``; history in ``harness/store/schema.py``."""
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+MAX_SITES = 20
+"""Texts that a trial names for each window, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Dynamic text that caused misses: one named program or module, one window."""
+
+    name: str
+    origin: str
+    stlb_hits: int
+    walks_4k: int
+    walks_2m_4m: int
+    walks_1g: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a trial has no result."""
+
+    # panic | oops | hang | lost | early_exit | agent | workload | self_check | protocol
+    # | kernel: it lacks what the workload needs and was not booted
+    kind: str
+    message: str
+    console_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A line of ``records.jsonl``."""
+
+    schema: int
+    trial: str  # TrialSpec.id
+    spec: TrialSpec
+    status: TrialStatus
+    readings: tuple[Reading, ...] = ()
+    windows: Mapping[str, str] = field(default_factory=dict)  # window number -> label
+    sites: tuple[Site, ...] = ()  # top dynamic text by misses
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
+    verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip
+    started: str = ""  # UTC, ISO 8601
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelIdentity:
+    """What was booted, by content."""
+
+    name: str  # variant or file name
+    image_sha256: str
+    config_sha256: str = ""  # of the options, without those that the variant's series brings
+    series_sha256: str = ""
+    base: str = ""  # version of the base source, e.g. "6.1.192"
+    base_sha256: str = ""
+    compiler: str = ""
+    release: str = ""  # uname -r as the image says
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeInputs:
+    """What ``--resume`` needs beside the rest of the manifest, as it is on that machine."""
+
+    kernels: Mapping[str, str]  # name -> variant, or absolute path of an image, tree or package
+    workloads: Mapping[str, str]  # those not shipped: name -> absolute path of the folder
+    kernel_source: str = ""  # KERNEL_SRC, as absolute paths
+    trace: bool = False  # each trial's page trace is kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """``manifest.json``: the provenance of a run, written before its first trial."""
+
+    schema: int
+    run: str
+    created: str  # UTC, ISO 8601
+    suite: str
+    program_version: str
+    program_commit: str  # git describe of the checkout, "" outside one
+    baseline: str  # variant that ratios are taken against
+    kernels: tuple[KernelIdentity, ...]
+    trials: tuple[TrialSpec, ...]
+    image_sha256: Mapping[str, str]  # layer -> hash
+    plugin_sha256: str
+    bench_sha256: str
+    selftests_sha256: str = ""  # of the base's BPF self-tests, where a workload runs them
+    profile_sha256: str
+    workload_sha256: Mapping[str, str]
+    qemu_version: str
+    counters_reason: str  # why auto chose what it chose
+    counters_detail: str = ""  # what the KVM probe's QEMU wrote last, where it did not run
+    host: Mapping[str, str]
+    command: tuple[str, ...] = ()
+    resume: ResumeInputs | None = None  # None: the run is older than this field
+    # Readings that each workload declared; a run without them has those of the shipped workloads.
+    readings: Mapping[str, tuple[ReadingSpec, ...]] = field(default_factory=dict)
+    # The question of each workload; a run without them has those of the shipped workloads.
+    questions: Mapping[str, str] = field(default_factory=dict)
