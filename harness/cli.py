@@ -89,15 +89,15 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _out(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option for the folder of runs; ``what`` is its help."""
+def _out(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option for the folder of runs; ``help_text`` is its help."""
     return click.option(
         "--out",
         "-o",
         type=click.Path(path_type=Path),
         default=RESULTS,
         show_default=True,
-        help=what,
+        help=help_text,
     )
 
 
@@ -245,9 +245,9 @@ def validate(
     disturbed. The kernel, one, is bpf_prog_pack unless named.
     """
     progress = pipeline.Progress(quiet=quiet)
-    found = pipeline.validate(kernels, profiles, pti, progress)
-    pipeline.show_validation(found, as_json=as_json)
-    if not found.ok:
+    validation = pipeline.validate(kernels, profiles, pti, progress)
+    pipeline.show_validation(validation, as_json=as_json)
+    if not validation.ok:
         sys.exit(EXIT_TRIAL_FAILED)
 
 

@@ -86,17 +86,19 @@ def mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
                 key=key, left=ours, right=theirs, left_where=left.run, right_where=right.run
             )
 
-    found: list[Mismatch] = []
+    mismatched: list[Mismatch] = []
     for key in KEYS:
         if key.applies(left) and key.applies(right):
-            found += differ(key.name, key.value(left), key.value(right))
+            mismatched += differ(key.name, key.value(left), key.value(right))
     for name in sorted(left.image_sha256.keys() & right.image_sha256.keys()):
-        found += differ(f"image_sha256.{name}", left.image_sha256[name], right.image_sha256[name])
+        mismatched += differ(
+            f"image_sha256.{name}", left.image_sha256[name], right.image_sha256[name]
+        )
     for name in sorted(left.workload_sha256.keys() & right.workload_sha256.keys()):
-        found += differ(
+        mismatched += differ(
             f"workload_sha256.{name}", left.workload_sha256[name], right.workload_sha256[name]
         )
-    return (*found, *kernel_mismatches([left, right]), *setting_mismatches(left, right))
+    return (*mismatched, *kernel_mismatches([left, right]), *setting_mismatches(left, right))
 
 
 def kernel_mismatches(manifests: Sequence[Manifest]) -> tuple[Mismatch, ...]:
@@ -105,13 +107,13 @@ def kernel_mismatches(manifests: Sequence[Manifest]) -> tuple[Mismatch, ...]:
     Only kernels that this program built: what a user's own differ in is for the user to choose.
     """
     kernels = [(m.run, kernel) for m in manifests for kernel in m.kernels if kernel.base_sha256]
-    found: dict[str, Mismatch] = {}
+    by_key: dict[str, Mismatch] = {}
     for key in KERNEL_KEYS:
         known = [(run, k.name, str(getattr(k, key))) for run, k in kernels if getattr(k, key)]
         for run, name, value in known[1:]:
             first_run, first_name, first = known[0]
             if value != first:
-                found.setdefault(
+                by_key.setdefault(
                     key,
                     Mismatch(
                         key=f"kernels.{key}",
@@ -121,7 +123,7 @@ def kernel_mismatches(manifests: Sequence[Manifest]) -> tuple[Mismatch, ...]:
                         right_where=f"{name} of {run}",
                     ),
                 )
-    return tuple(found.values())
+    return tuple(by_key.values())
 
 
 def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
@@ -175,13 +177,13 @@ def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[s
     """
     notes: list[str] = []
     for other in manifests[1:]:
-        for found in mismatches(manifests[0], other):
-            if found.key not in allow:
+        for mismatch in mismatches(manifests[0], other):
+            if mismatch.key not in allow:
                 raise UserError(
-                    f"runs cannot be compared: {found}",
-                    f"make them alike, or compare in spite of it with --allow '{found.key}'",
+                    f"runs cannot be compared: {mismatch}",
+                    f"make them alike, or compare in spite of it with --allow '{mismatch.key}'",
                 )
-            notes.append(f"compared in spite of it: {found}")
+            notes.append(f"compared in spite of it: {mismatch}")
     kernels = {kernel.name: kernel for m in manifests for kernel in m.kernels}
     return tuple(dict.fromkeys([*notes, *differences(kernels), *unchecked(kernels)]))
 

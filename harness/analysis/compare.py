@@ -141,8 +141,8 @@ def compare(
     notes = list(check(manifests, allow))
     names = build_names(manifests)
     builds = tuple(dict.fromkeys(names[key] for key in names))
-    chosen, said = _baseline(baseline, manifests[0], builds)
-    notes += said
+    chosen, baseline_notes = _baseline(baseline, manifests[0], builds)
+    notes += baseline_notes
     builds = tuple(sorted(builds, key=lambda b: b != chosen))
     tables: dict[Settings, list[_Trial]] = defaultdict(list)
     problems = [problem for run in runs for problem in run.problems]
@@ -330,9 +330,9 @@ def _rows(
     dividers = [derive.denominators(t.record.readings) for t in trials]
     good = [d for d, t in zip(dividers, trials, strict=True) if t.record.status is TrialStatus.OK]
 
-    def make(key: RowKey, per: Per, found: Mapping[int, Reading]) -> Row:
+    def make(key: RowKey, per: Per, readings: Mapping[int, Reading]) -> Row:
         name, source, labels, window = key
-        unit = next(iter(found.values())).unit
+        unit = next(iter(readings.values())).unit
         return Row(
             metric=known.find(name, unit.partition("/")[0]),
             source=source,
@@ -340,32 +340,32 @@ def _rows(
             window=window,
             per=per,
             unit=unit,
-            cells=_cells(trials, found, builds, baseline),
+            cells=_cells(trials, readings, builds, baseline),
         )
 
     for key in sorted(by_key, key=lambda k: (known.place(k[0]), k)):
-        found = by_key[key]
+        readings = by_key[key]
         name, source, _, window = key
-        yield make(key, Per.TOTAL, found)
-        unit = next(iter(found.values())).unit
+        yield make(key, Per.TOTAL, readings)
+        unit = next(iter(readings.values())).unit
         if not window or known.find(name, unit).kind is not Kind.COUNT:
             continue
-        for per, what in ((Per.SECOND, SECONDS), (Per.OPERATION, OPERATIONS)):
-            if name == what:
+        for per, divisor in ((Per.SECOND, SECONDS), (Per.OPERATION, OPERATIONS)):
+            if name == divisor:
                 continue
-            by = derive.pick_source(what, window, source, good)
+            by = derive.pick_source(divisor, window, source, good)
             if by is None:
                 continue
             divided = {
-                at: derive.divided(reading, dividers[at].get((what, window, by)), per.value)
-                for at, reading in found.items()
+                at: derive.divided(reading, dividers[at].get((divisor, window, by)), per.value)
+                for at, reading in readings.items()
             }
             yield make(key, per, divided)
 
 
 def _cells(
     trials: Sequence[_Trial],
-    found: Mapping[int, Reading],
+    readings: Mapping[int, Reading],
     builds: Sequence[str],
     baseline: str,
 ) -> dict[str, Cell]:
@@ -373,7 +373,7 @@ def _cells(
     unknown: dict[str, list[Unknown]] = {b: [] for b in builds}
     scaled: set[str] = set()
     for at, trial in enumerate(trials):
-        reading = found.get(at)
+        reading = readings.get(at)
         if reading is not None and reading.value is not None:
             read[trial.build][trial.seed].append(reading.value)
             if reading.status is Status.SCALED:
@@ -387,7 +387,10 @@ def _cells(
             status, reason = Status.NOT_COUNTED, "not reported by this trial"
         unknown[trial.build].append(Unknown(seed=trial.seed, status=status, reason=reason))
     values = {
-        build: {seed: found[0] if len(found) == 1 else mean(found) for seed, found in seeds.items()}
+        build: {
+            seed: readings[0] if len(readings) == 1 else mean(readings)
+            for seed, readings in seeds.items()
+        }
         for build, seeds in read.items()
     }
     return {

@@ -46,8 +46,8 @@ def groups(
     """
     readings, declared = tuple(readings), tuple(declared)
     reported = {reading.key for reading in readings}
-    found: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
-    found = defaultdict(list)
+    members: dict[tuple[str, Source, tuple[tuple[str, str], ...]], list[Reading]]
+    members = defaultdict(list)
     group_of = {origin: name for name, parts in ORIGIN_GROUPS.items() for origin in parts}
     mean_over = {one.name: one.mean_over for one in declared if one.mean_over}
     for reading in readings:
@@ -58,8 +58,8 @@ def groups(
             del labels[mean_over[reading.name]]
         else:
             continue
-        found[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
-    made = (merged(parts, dict(key[2]), mean=key[0] in mean_over) for key, parts in found.items())
+        members[reading.name, reading.source, tuple(sorted(labels.items()))].append(reading)
+    made = (merged(parts, dict(key[2]), mean=key[0] in mean_over) for key, parts in members.items())
     every = (*made, *(one for spec in declared for one in quotients(readings, spec)))
     return tuple(reading for reading in every if reading.key not in reported)
 
@@ -119,8 +119,8 @@ def pick_source(
     order = [own, *(source for source in PREFERRED if source is not own)]
     for enough in (all, any):
         for source in order:
-            found = [trial.get((name, window, source)) for trial in trials]
-            if found and enough(r is not None and r.value is not None for r in found):
+            counts = [trial.get((name, window, source)) for trial in trials]
+            if counts and enough(r is not None and r.value is not None for r in counts):
                 return source
     return next(
         (s for s in order if any((name, window, s) in trial for trial in trials)),
@@ -139,8 +139,10 @@ def divided(reading: Reading, by: Reading | None, per: str) -> Reading:
     if by is None or by.value is None:
         why = by.reason if by is not None else "not reported"
         status = by.status if by is not None else Status.NOT_COUNTED
-        what = by.name if by is not None else per
-        return unknown(reading.name, unit, reading.source, status, f"{what}: {why}", reading.labels)
+        divisor = by.name if by is not None else per
+        return unknown(
+            reading.name, unit, reading.source, status, f"{divisor}: {why}", reading.labels
+        )
     if by.value == 0:
         return unknown(
             reading.name,

@@ -35,7 +35,7 @@ class Verdicts:
 
 
 def gather(
-    found: Iterable[tuple[str, Mapping[str, str]]], builds: Sequence[str], baseline: str
+    trials: Iterable[tuple[str, Mapping[str, str]]], builds: Sequence[str], baseline: str
 ) -> Verdicts | None:
     """The verdicts of trials, given as (build, verdicts); None when no trial has any.
 
@@ -43,7 +43,7 @@ def gather(
     """
     by_build: dict[str, dict[str, str]] = {build: {} for build in builds}
     judged: set[str] = set()
-    for build, verdicts in found:
+    for build, verdicts in trials:
         judged |= {build} if verdicts else set()
         for test, word in verdicts.items():
             known = by_build[build].get(test, word)

@@ -119,8 +119,8 @@ def _load(path: Path, cls: type[Spec]) -> Spec:
 
 def variants(root: Path = CONFIGS) -> dict[str, VariantSpec]:
     """All kernel variants by name, the baseline first."""
-    found = [_load(path, VariantSpec) for path in sorted((root / "variants").glob("*.toml"))]
-    return {v.name: v for v in sorted(found, key=lambda v: (not v.baseline, v.order, v.name))}
+    specs = [_load(path, VariantSpec) for path in sorted((root / "variants").glob("*.toml"))]
+    return {v.name: v for v in sorted(specs, key=lambda v: (not v.baseline, v.order, v.name))}
 
 
 def suites(root: Path = CONFIGS) -> dict[str, SuiteSpec]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from harness.counters.facts.page_tables import PageTables
-from harness.counters.facts.text_map import PAGE, UNKNOWN, Found, TextMap
+from harness.counters.facts.text_map import PAGE, UNKNOWN, Origin, TextMap
 from harness.errors import DataError
 from harness.model.records import MAX_SITES, Site
 
@@ -83,15 +83,15 @@ class Finder:
     maps: Sequence[TextMap]
     tables: PageTables | None = None
 
-    def find(self, address: int) -> Found:
+    def find(self, address: int) -> Origin:
         """(origin, name) of kernel text."""
         best = UNKNOWN
         for text_map in self.maps:
-            found = text_map.find(address)
-            if found[1] or found[0] == "kernel_image":
-                return found
+            hit = text_map.find(address)
+            if hit[1] or hit[0] == "kernel_image":
+                return hit
             if best == UNKNOWN:
-                best = found
+                best = hit
         if best == UNKNOWN:
             return "other", self._region(address)
         return best

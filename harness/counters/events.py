@@ -149,10 +149,10 @@ def for_cpu(cpu: Cpu | None) -> tuple[Event, ...]:
 
 def cpu_of(cpuinfo: str) -> Cpu | None:
     """The first CPU of a /proc/cpuinfo; None when it does not say."""
-    found = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", cpuinfo.partition("\n\n")[0], re.MULTILINE))
+    fields = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", cpuinfo.partition("\n\n")[0], re.MULTILINE))
     try:
         return Cpu(
-            vendor=found["vendor_id"], family=int(found["cpu family"]), model=int(found["model"])
+            vendor=fields["vendor_id"], family=int(fields["cpu family"]), model=int(fields["model"])
         )
     except (KeyError, ValueError):
         return None

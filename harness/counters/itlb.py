@@ -148,10 +148,10 @@ def _check(window: Window, vcpus: int) -> None:
     if len({counts.vcpu for counts in window.vcpus}) != vcpus or len(window.vcpus) != vcpus:
         raise TrialError(f"{where} has {len(window.vcpus)} vCPUs, not {vcpus}")
     for counts in window.vcpus:
-        found = counts.l1_hits + counts.stlb_hits + counts.misses.walks + counts.walks_not_mapped
-        if found != counts.lookups:
+        total = counts.l1_hits + counts.stlb_hits + counts.misses.walks + counts.walks_not_mapped
+        if total != counts.lookups:
             raise TrialError(
-                f"{where}, vCPU {counts.vcpu}: hits and walks add up to {found}, "
+                f"{where}, vCPU {counts.vcpu}: hits and walks add up to {total}, "
                 f"not to {counts.lookups} lookups"
             )
         if counts.flushes.keys() != window.vcpus[0].flushes.keys():
@@ -180,10 +180,10 @@ def readings(
                 for m, reader in read_by(MissesByOrigin)
             ]
         return out, ()
-    found = attribute(window.sites, finder, window.totals)
-    for origin, misses in found.by_origin.items():
+    attributed = attribute(window.sites, finder, window.totals)
+    for origin, misses in attributed.by_origin.items():
         out += _of_origin(misses, at, origin)
-    return out, top(found.by_name)
+    return out, top(attributed.by_name)
 
 
 def user_text(window: Window, label: str, origin: str, start: int, end: int) -> list[Reading]:

@@ -50,7 +50,7 @@ def readings(
         why = f"perf stat ended with {status}: {_first_words(errors)}"
         return _all_unknown(events, Status.NOT_SUPPORTED, why, labels)
     by_event = dict(zip(requested(events), matched(rows, requested(events)), strict=True))
-    taken = {row.line for found in by_event.values() for row in found}
+    taken = {row.line for event_rows in by_event.values() for row in event_rows}
     names = {row.event for row in rows if row.line in taken}
     for row in rows:
         if row.line not in taken and row.event in names:
@@ -61,9 +61,9 @@ def readings(
 def _first_words(errors: bytes) -> str:
     """perf's own words: the first line that is more than a heading, and its mark."""
     lines = [line.strip() for line in errors.decode(errors="replace").splitlines()]
-    said = [line for line in lines if line and line != "Error:"]
-    mark = next((line.lstrip("\\_ ") for line in said[1:] if line.startswith("\\___")), "")
-    return "; ".join(filter(None, (*said[:1], mark))) or "no message"
+    messages = [line for line in lines if line and line != "Error:"]
+    mark = next((line.lstrip("\\_ ") for line in messages[1:] if line.startswith("\\___")), "")
+    return "; ".join(filter(None, (*messages[:1], mark))) or "no message"
 
 
 def _all_unknown(

@@ -117,12 +117,12 @@ UNATTRIBUTED_SHARE = 0.2
 as unknown: a larger share could hide a material change, 1.25 times as many."""
 
 
-def _named(found: Sequence[Reading]) -> list[Reading]:
-    """``found`` of one window, without counts of BPF text that may miss a good part of it.
+def _named(readings: Sequence[Reading]) -> list[Reading]:
+    """``readings`` of one window, without counts of BPF text that may miss a good part of it.
 
     Programs that were loaded and unloaded inside the window have no name any more.
     """
-    walks = {r.labels["origin"]: r.value for r in found if r.name == "itlb.walks"}
+    walks = {r.labels["origin"]: r.value for r in readings if r.name == "itlb.walks"}
     other = walks.get("other")
     bpf = [value for origin, value in walks.items() if origin.startswith("bpf_")]
     if (
@@ -130,7 +130,7 @@ def _named(found: Sequence[Reading]) -> list[Reading]:
         or None in bpf
         or other <= UNATTRIBUTED_SHARE * sum((other, *filter(None, bpf)))
     ):
-        return list(found)
+        return list(readings)
     why = (
         f"{other} walks (origin other) were for text that was at neither edge of the window, "
         "such as programs loaded and unloaded inside"
@@ -139,7 +139,7 @@ def _named(found: Sequence[Reading]) -> list[Reading]:
         unknown(r.name, r.unit, r.source, Status.NOT_COUNTED, why, r.labels)
         if r.labels.get("origin", "").startswith("bpf_")
         else r
-        for r in found
+        for r in readings
     ]
 
 
@@ -155,8 +155,8 @@ def _model(
         if window.number not in by_id:
             raise TrialError(f"the iTLB model saw no window {window.number} ({label})")
         counted = by_id[window.number]
-        found, named = itlb.readings(counted, label, finder, why_not)
-        out += [*_named(found), *_operations(sent.watch, counted, label)]
+        readings, named = itlb.readings(counted, label, finder, why_not)
+        out += [*_named(readings), *_operations(sent.watch, counted, label)]
         for one in sent.user_texts:
             if one.origin in ("all", *ORIGINS):
                 raise TrialError(f"user_text: {one.origin} is an origin of all text")
@@ -192,8 +192,8 @@ def _model_by_cycle(
     for one in aged:
         if one.window not in by_id:
             raise TrialError(f"the iTLB model saw no window of cycle {one.cycle}")
-        found, _ = itlb.readings(by_id[one.window], "", finder, why_not)
-        for reading in found:
+        readings, _ = itlb.readings(by_id[one.window], "", finder, why_not)
+        for reading in readings:
             origin = reading.labels.get("origin")
             if origin in CYCLE_ORIGINS or reading.name.startswith("insn."):
                 labels = {"cycle": str(one.cycle)} | ({"origin": origin} if origin else {})

@@ -89,9 +89,9 @@ def lines(text: str) -> list[str]:
 
 def worst(text: str) -> Verdict | None:
     """The failure that explains the most; None when the console shows none."""
-    said = lines(text)
+    console_lines = lines(text)
     for kind, pattern in FAILURES:
-        for line in said:
+        for line in console_lines:
             if pattern.search(line):
                 return Verdict(kind, line.strip())
     return None
@@ -117,8 +117,8 @@ def explained(message: str, text: str) -> str:
 
 def notes(text: str) -> list[str]:
     """Warnings that are no failure but that a reader should know, each once."""
-    found = [line.strip() for line in lines(text) if WARNING.match(line.strip())]
-    return [f"guest kernel: {line}" for line in dict.fromkeys(found)]
+    warnings = [line.strip() for line in lines(text) if WARNING.match(line.strip())]
+    return [f"guest kernel: {line}" for line in dict.fromkeys(warnings)]
 
 
 def tail(text: str, count: int) -> list[str]:

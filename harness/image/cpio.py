@@ -39,8 +39,8 @@ def regular(name: str, data: bytes, mode: int = 0o644) -> Entry:
 
 def parents(names: Iterable[str]) -> list[Entry]:
     """The folders above ``names``, outermost first."""
-    found = {str(p) for name in names for p in Path(name).parents if str(p) != "."}
-    return [directory(name) for name in sorted(found)]
+    folders = {str(p) for name in names for p in Path(name).parents if str(p) != "."}
+    return [directory(name) for name in sorted(folders)]
 
 
 def from_tree(root: Path, keep: Iterable[str] | None = None, prefix: str = "") -> list[Entry]:

@@ -72,13 +72,13 @@ def release(os_release: Mapping[str, str], apt: Path = Path("/etc/apt")) -> Rele
         )
     codename = os_release.get("VERSION_CODENAME", "")
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
-    found = [f for f in files if f.suffix in (".list", ".sources") and _has(f, ident, codename)]
-    if not codename or not found:
+    sources = [f for f in files if f.suffix in (".list", ".sources") and _has(f, ident, codename)]
+    if not codename or not sources:
         raise PrerequisiteError(
             f"no apt source for {ident} {codename!r} below {apt}",
             "add the distribution's own mirror there",
         )
-    return Release(id=ident, codename=codename, sources=tuple(found))
+    return Release(id=ident, codename=codename, sources=tuple(sources))
 
 
 def _has(path: Path, ident: str, codename: str) -> bool:

@@ -66,11 +66,11 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
     path = profile if isinstance(profile, Path) else plugin.profile_path(profile)
     geometry = load_profile(path)
     empty = Model(geometry)
-    found: dict[tuple[str, int, int], str] = {}
+    edges: dict[tuple[str, int, int], str] = {}
     for size in SIZES:
         for pages, stride, edge in _edges(empty, size):
             if _fits(size, pages, stride, base):
-                found.setdefault((size, pages, stride), edge)
+                edges.setdefault((size, pages, stride), edge)
     return [
         Loop(
             page_size=size,
@@ -82,7 +82,7 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
             ),
             edge=edge,
         )
-        for (size, pages, stride), edge in found.items()
+        for (size, pages, stride), edge in edges.items()
     ]
 
 

@@ -110,10 +110,10 @@ class Ways:
     @classmethod
     def parse(cls, text: str, ways: int) -> "Ways":
         """From ``all``, ``FIRST-LAST``, and either with `` by N``."""
-        found = re.fullmatch(r"(?:all|(\d+)-(\d+))(?: by (\d+))?", text)
-        if not found:
+        match = re.fullmatch(r"(?:all|(\d+)-(\d+))(?: by (\d+))?", text)
+        if not match:
             raise ValueError(f"{text!r}: all or FIRST-LAST, with or without ' by N'")
-        first, last, by = found.groups()
+        first, last, by = match.groups()
         usable = list(range(int(first), int(last) + 1)) if first else list(range(ways))
         length = int(by) if by else len(usable)
         return cls([usable[i : i + length] for i in range(0, len(usable), length)])
@@ -238,9 +238,9 @@ class Model:
     def _access(self, side: Side, address: int, tag: int, size: str, is_global: bool) -> str:
         if self._search(side.first, address, tag):
             return "l"
-        found = self._search(side.second, address, tag)
-        if found:
-            buffer, entry = found
+        hit = self._search(side.second, address, tag)
+        if hit:
+            buffer, entry = hit
             if self.inclusion == "exclusive":
                 buffer.drop(lambda e: e is entry)
             self._fill_first(side, address, entry.whole, tag, entry.is_global)

@@ -66,8 +66,8 @@ def find_clang() -> tuple[str, str]:
 
 def tool_path(clang: str) -> str:
     """PATH with the folder of clang's own llc and llvm-strip in front."""
-    found = shutil.which(clang)
-    folder = Path(found).resolve().parent if found else Path("/usr/bin")
+    path = shutil.which(clang)
+    folder = Path(path).resolve().parent if path else Path("/usr/bin")
     return f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

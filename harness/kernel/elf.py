@@ -32,7 +32,7 @@ def section(path: Path, name: str) -> bytes | None:
 
         names = content(names_index)
         for index, header in enumerate(headers):
-            found = names[header[0] : names.find(b"\0", header[0])]
-            if found == name.encode():
+            name_bytes = names[header[0] : names.find(b"\0", header[0])]
+            if name_bytes == name.encode():
                 return content(index)
     return None

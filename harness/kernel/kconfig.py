@@ -24,10 +24,10 @@ def parse(lines: Iterable[str], where: str) -> Options:
     options: Options = {}
     for number, raw in enumerate(lines, 1):
         line = raw.rstrip()
-        if found := _SET.match(line):
-            options[found[1]] = found[2]
-        elif found := _UNSET.match(line):
-            options[found[1]] = "n"
+        if match := _SET.match(line):
+            options[match[1]] = match[2]
+        elif match := _UNSET.match(line):
+            options[match[1]] = "n"
         elif line and not line.startswith("#"):
             raise UserError(
                 f"{where}:{number}: {line!r} is not a Kconfig line",

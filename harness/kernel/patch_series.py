@@ -62,8 +62,8 @@ def parse_patch(name: str, path: Path, data: bytes) -> Patch:
     for file in files:
         if file.startswith("/") or ".." in PurePosixPath(file).parts:
             raise UserError(f"{path}: touches {file!r}, outside the tree", "make it again")
-    found = _SUBJECT.search(text)
-    subject = " ".join(found[1].split()) if found else path.name
+    match = _SUBJECT.search(text)
+    subject = " ".join(match[1].split()) if match else path.name
     return Patch(
         name=name,
         path=path,

@@ -96,8 +96,8 @@ def tools() -> Tools:
     def first_line(command: str) -> str:
         # The one that the build will find, whatever the user's own PATH holds.
         argv = ["env", "-i", f"PATH={_SYSTEM_PATH}", "LC_ALL=C", command, "--version"]
-        said = run(argv).stdout.splitlines()
-        return said[0].strip() if said else ""
+        lines = run(argv).stdout.splitlines()
+        return lines[0].strip() if lines else ""
 
     return Tools(
         gcc=first_line("gcc"),
@@ -134,18 +134,18 @@ def environment(linux: Path, ccache: Path | None, path: str = _SYSTEM_PATH) -> l
 
 def base_version(base: str) -> tuple[int, int]:
     """``(7, 3)`` of the base ``linux-source-7.3``. Raises UserError on another name."""
-    found = SOURCE_PACKAGE.match(base)
-    if not found:
+    match = SOURCE_PACKAGE.match(base)
+    if not match:
         raise UserError(f"base {base!r}", "name a source package, like linux-source-6.1")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def pahole_version(text: str) -> tuple[int, int]:
     """``(1, 24)`` of pahole's own ``v1.24``. Raises PrerequisiteError on anything else."""
-    found = re.match(r"v?(\d+)\.(\d+)", text.strip())
-    if not found:
+    match = re.match(r"v?(\d+)\.(\d+)", text.strip())
+    if not match:
         raise PrerequisiteError(f"pahole says it is {text!r}", "install the Debian package dwarves")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def pahole_flags(version: tuple[int, int]) -> str:

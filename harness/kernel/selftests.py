@@ -63,13 +63,13 @@ def tests() -> tuple[str, ...]:
 
 def programs_of(texts: Iterable[str], known: Iterable[str]) -> tuple[set[str], set[str]]:
     """The BPF programs among ``known`` that test sources use: all, and those opened by name."""
-    found: set[str] = set()
+    skeletons: set[str] = set()
     opened: set[str] = set()
     for text in texts:
         opened |= set(_BY_NAME.findall(text))
-        found |= set(_BY_SKELETON.findall(text))
+        skeletons |= set(_BY_SKELETON.findall(text))
     present = set(known)
-    return (found | opened) & present, opened & present
+    return (skeletons | opened) & present, opened & present
 
 
 def make_argv(site: bpf_tree.Site, programs: Sequence[str]) -> list[str]:

@@ -167,10 +167,10 @@ def tree_files(tree: Path) -> tuple[str, ...]:
         return tuple(sorted(f for f in listed.split("\0") if f and os.path.lexists(tree / f)))
     if (tree / ".config").exists() or (tree / "include/config").exists():
         raise UserError(f"KERNEL_SRC={tree} has been built in", "run `make mrproper` there")
-    found: list[str] = []
+    files: list[str] = []
     for folder, _, names in os.walk(tree):
-        found += [str(Path(folder, name).relative_to(tree)) for name in names]
-    return tuple(sorted(found))
+        files += [str(Path(folder, name).relative_to(tree)) for name in names]
+    return tuple(sorted(files))
 
 
 def tree_sha256(tree: Path) -> str:
@@ -314,12 +314,12 @@ def _keep_original(tree: WorkTree, file: str) -> None:
 
 
 def _kept(tree: WorkTree) -> set[str]:
-    found: set[str] = set()
+    paths: set[str] = set()
     for top in (tree.pristine, tree.root / "absent"):
         for path in top.rglob("*"):
             if path.is_file() and path.suffix != cache.PARTIAL:
-                found.add(str(path.relative_to(top)))
-    return found
+                paths.add(str(path.relative_to(top)))
+    return paths
 
 
 def _replace(path: Path, wanted: Path) -> bool:

@@ -174,12 +174,12 @@ class TrialSettings(SuiteSettings):
 
 def _settings(cls: type[SuiteSettings]) -> dict[str, Setting]:
     """The definitions of the settings of ``cls``, with name and default filled in."""
-    found = {}
+    by_name = {}
     for one in fields(cls):
         setting: Setting = one.metadata["setting"]
         default = one.default if setting.default is None else setting.default
-        found[one.name] = replace(setting, title=setting.title or one.name, default=default)
-    return found
+        by_name[one.name] = replace(setting, title=setting.title or one.name, default=default)
+    return by_name
 
 
 SUITE_SETTINGS: Mapping[str, Setting] = _settings(SuiteSettings)

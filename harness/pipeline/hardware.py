@@ -55,9 +55,9 @@ class PerfEvent:
     config: int
 
 
-def wanted(found: Iterable[Event]) -> tuple[PerfEvent, ...]:
-    """The walks among ``found`` that have a raw code."""
-    codes = ((event, _RAW_CODE.match(event.name)) for event in found if event.reading in _WALKS)
+def wanted(requested: Iterable[Event]) -> tuple[PerfEvent, ...]:
+    """The walks among ``requested`` that have a raw code."""
+    codes = ((event, _RAW_CODE.match(event.name)) for event in requested if event.reading in _WALKS)
     return tuple(
         PerfEvent(name=event.reading, type=RAW, config=int(code[1], 16))
         for event, code in codes
@@ -70,8 +70,8 @@ def parse(console: str) -> tuple[dict[tuple[int, str], int], dict[str, str]]:
     counted: dict[tuple[int, str], int] = {}
     missing: dict[str, str] = {}
     for line in console.splitlines():
-        if found := _COUNTED.match(line):
-            counted[int(found[1]), found[2]] = int(found[3])
+        if match := _COUNTED.match(line):
+            counted[int(match[1]), match[2]] = int(match[3])
         elif none := _NONE.match(line):
             missing[none[1]] = none[2]
     return counted, missing
@@ -116,7 +116,7 @@ def measure(
         counted, absent = parse(guest.run_under_perf(windows, asked, work))
         counts += compared(windows, walks, counted)
         missing |= absent
-    said = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
     if not counts:
-        return Hardware(note=f"not supported: {said or 'nothing was counted'}")
-    return Hardware(note=said or f"counted in a KVM guest: {kvm.reason}", counts=tuple(counts))
+        return Hardware(note=f"not supported: {reasons or 'nothing was counted'}")
+    return Hardware(note=reasons or f"counted in a KVM guest: {kvm.reason}", counts=tuple(counts))

@@ -98,10 +98,10 @@ class LoopGuest:
         )
         console = (work / trial_files.CONSOLE).read_text(errors="replace")
         if "page_loops: done" not in console:
-            said = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
+            message = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
             last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]
             raise InfrastructureError(
-                f"the loops did not run on {self.profile}: {said or ' '.join(last)}",
+                f"the loops did not run on {self.profile}: {message or ' '.join(last)}",
                 "try `execmem-bench shell` with this kernel",
             )
         return console

@@ -32,11 +32,11 @@ def with_check(prepared: Prepared) -> Prepared:
 def verdict(record: TrialRecord) -> Accelerator:
     """What the check's record says of the PMU."""
     if record.status is not TrialStatus.OK:
-        said = record.failure.message if record.failure else "no reason given"
-        return Accelerator(works=False, reason=f"the PMU check failed: {said}")
-    found = {reading.name: reading for reading in record.readings}
-    counted = found["pmu.instructions"]
-    expected = found["pmu.instructions_expected"].value
+        message = record.failure.message if record.failure else "no reason given"
+        return Accelerator(works=False, reason=f"the PMU check failed: {message}")
+    readings = {reading.name: reading for reading in record.readings}
+    counted = readings["pmu.instructions"]
+    expected = readings["pmu.instructions_expected"].value
     if counted.value is None or not expected:
         return Accelerator(works=False, reason=f"the guest has no PMU: {counted.reason}")
     off = counted.value / expected - 1

@@ -95,7 +95,7 @@ def prepare(
 
     Raises what the stages raise; nothing is built twice.
     """
-    programs = {name: _programs(*found, progress) for name, found in frozen.workloads.items()}
+    programs = {name: _programs(*workload, progress) for name, workload in frozen.workloads.items()}
     needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
     stage = kernels(
         kernel_text,

@@ -131,17 +131,17 @@ def _workloads(manifest: Manifest, asked: object) -> tuple[tuple[WorkloadSpec, P
     """The run's workloads; ``asked``, --workload, where the manifest says of one no place."""
     places = manifest.resume.workloads if manifest.resume else {}
     shipped = definitions.workload_folders()
-    found = []
+    workloads = []
     for name in distinct(trial.workload for trial in manifest.trials):
         if name in places:
-            found.append(definitions.workload(places[name]))
+            workloads.append(definitions.workload(places[name]))
         elif name in shipped or asked is None:
             if name not in shipped:
                 raise _no_place(manifest, "workload", name, "--workload FOLDER")
-            found.append(definitions.workload(name))
+            workloads.append(definitions.workload(name))
         else:
-            found.append(definitions.workload(str(asked)))
-    return tuple(found)
+            workloads.append(definitions.workload(str(asked)))
+    return tuple(workloads)
 
 
 def _kernels(manifest: Manifest, asked: object) -> str:

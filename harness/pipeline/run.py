@@ -207,12 +207,12 @@ def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerat
         return pmu.verdict(run_trial(spec, context))
 
 
-def _without_pmu(planned: Plan, found: Accelerator, request: RunRequest) -> Plan:
+def _without_pmu(planned: Plan, check: Accelerator, request: RunRequest) -> Plan:
     """The plan as it is after the PMU's check: the model where the PMU does not count."""
-    if found.works:
-        return replace(planned, choice=replace(planned.choice, reason=found.reason))
+    if check.works:
+        return replace(planned, choice=replace(planned.choice, reason=check.reason))
     suite = definitions.suite(request.suite or DEFAULT_SUITE)
-    choice = choose(Counters.AUTO, None, suite.shared.mode, found)
+    choice = choose(Counters.AUTO, None, suite.shared.mode, check)
     return replace(planned, suite=planned.suite.with_settings(mode=choice.mode), choice=choice)
 
 
@@ -238,9 +238,9 @@ def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
 def baseline(asked: str | None, kernels: Iterable[Kernel]) -> str:
     """Name of the kernel that ratios are taken against: ``asked``, else the variant that is
     everybody's baseline, else the first."""
-    found = list(kernels)
-    usual = (k.name for k in found if k.variant is not None and k.variant.baseline)
-    return asked or next(usual, found[0].name)
+    listed = list(kernels)
+    usual = (k.name for k in listed if k.variant is not None and k.variant.baseline)
+    return asked or next(usual, listed[0].name)
 
 
 def make_manifest(
@@ -361,8 +361,8 @@ def _line(record: TrialRecord, number: int, of: int) -> str:
     head = f"[{number}/{of}] {record.trial}: "
     if record.failure is None:
         return f"{head}{record.wall_seconds:.0f} s"
-    said = "".join(f"\n    | {line}" for line in record.failure.console_tail)
-    return f"{head}FAILED ({record.failure.kind}): {record.failure.message}{said}"
+    console = "".join(f"\n    | {line}" for line in record.failure.console_tail)
+    return f"{head}FAILED ({record.failure.kind}): {record.failure.message}{console}"
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def record_of(spec: TrialSpec, ended: Ended) -> TrialRecord:
         except Exception as error:  # what a guest sends must never lose the other trials
             at = traceback.extract_tb(error.__traceback__)[-1]
             why = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
-            decoded = Failure(kind="self_check", message=_one_line(why))
+            decoded = Failure(kind="self_check", message=_shortened(why))
     tail = tuple(console.tail(ended.text, CONSOLE_TAIL))
     return failed_record(spec, replace(decoded, console_tail=tail))
 
@@ -170,5 +170,5 @@ def _record(spec: TrialSpec, ended: Ended, decoded: Decoded) -> TrialRecord:
     )
 
 
-def _one_line(text: str) -> str:
+def _shortened(text: str) -> str:
     return " ".join(text.split())[:500]

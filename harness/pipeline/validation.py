@@ -112,21 +112,21 @@ def steady(geometry: dict[str, object], loop: Loop) -> Expected:
 
 def undisturbed(report: reports.Report, windows: Windows) -> dict[Loop, Counts]:
     """The counts of each loop's first window in which the kernel did not run."""
-    found: dict[Loop, Counts] = {}
+    counts: dict[Loop, Counts] = {}
     by_id = {window.id: window for window in report.windows}
     for number, loop in sorted(windows.items()):
         if number not in by_id:
             raise InfrastructureError(f"the model saw no window {number}", "report this")
         window = by_id[number]
-        if loop in found or any(vcpu.insns_kernel for vcpu in window.vcpus):
+        if loop in counts or any(vcpu.insns_kernel for vcpu in window.vcpus):
             continue
-        found[loop] = Counts(
+        counts[loop] = Counts(
             lookups=sum(vcpu.lookups for vcpu in window.vcpus),
             l1_hits=sum(vcpu.l1_hits for vcpu in window.vcpus),
             stlb_hits=window.totals.stlb_hits,
             walks=window.totals.walks,
         )
-    return found
+    return counts
 
 
 def validate(

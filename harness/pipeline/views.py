@@ -44,22 +44,24 @@ def show(
     full: bool = False,
 ) -> None:
     """Print the comparison of ``runs`` as table, json or markdown; ``full`` with every reading."""
-    found = comparison(runs, root, baseline, allow)
-    questions = _questions(found)
+    compared = comparison(runs, root, baseline, allow)
+    questions = _questions(compared)
     console = terminal.output()
     if form == "json":
-        print(msgspec.json.encode(found, enc_hook=str).decode())
+        print(msgspec.json.encode(compared, enc_hook=str).decode())
     elif form == "markdown":
-        print(markdown.render(found, questions), end="")
+        print(markdown.render(compared, questions), end="")
     else:
         paths = [os.path.relpath(find_run(name, root)) for name in runs]
-        terminal.render(found, console, full=full, questions=questions, paths=paths)
+        terminal.render(compared, console, full=full, questions=questions, paths=paths)
 
 
-def _questions(found: Comparison) -> dict[str, str]:
+def _questions(compared: Comparison) -> dict[str, str]:
     """The questions by workload: of the runs themselves, else of the shipped workload."""
-    recorded = {name: q for manifest in found.manifests for name, q in manifest.questions.items()}
-    names = {block.settings.workload for block in found.blocks} - set(recorded)
+    recorded = {
+        name: q for manifest in compared.manifests for name, q in manifest.questions.items()
+    }
+    names = {block.settings.workload for block in compared.blocks} - set(recorded)
     shipped = names & set(definitions.workload_folders())
     return recorded | {name: definitions.workload(name)[0].question for name in shipped}
 
@@ -119,12 +121,12 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def show_profiles(runs: Sequence[str], *, as_json: bool) -> None:
     """Print runs that differ in the CPU profile, CPU by CPU."""
-    found = profiles.tables([comparison([run]) for run in runs])
+    tables = profiles.tables([comparison([run]) for run in runs])
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print(msgspec.json.format(msgspec.json.encode(tables), indent=2).decode())
         return
     console = terminal.output()
-    for table in found:
+    for table in tables:
         rows = []
         last = ""
         for line in table.lines:
@@ -134,13 +136,13 @@ def show_profiles(runs: Sequence[str], *, as_json: bool) -> None:
         console.print()
 
 
-def show_validation(found: Validation, *, as_json: bool) -> None:
+def show_validation(validation: Validation, *, as_json: bool) -> None:
     """Print each loop with its counts, then a line for each profile."""
     if as_json:
-        document = msgspec.to_builtins(found)
-        for raw, check in zip(document["checks"], found.checks, strict=True):
+        document = msgspec.to_builtins(validation)
+        for raw, check in zip(document["checks"], validation.checks, strict=True):
             raw["verdict"] = check.verdict.value
-        print(json.dumps({**document, "ok": found.ok}, indent=2))
+        print(json.dumps({**document, "ok": validation.ok}, indent=2))
         return
     console = terminal.output()
     columns = ("profile", "pti", "pages", "edge", "expected", "counted", "")
@@ -155,22 +157,22 @@ def show_validation(found: Validation, *, as_json: bool) -> None:
             _counts(check.counted) if check.counted else "",
             check.verdict.value,
         )
-        for check in found.checks
+        for check in validation.checks
     ]
-    console.print(_table(f"page loops on {found.kernel}", columns, rows))
-    for profile in dict.fromkeys(check.profile for check in found.checks):
-        mine = [check for check in found.checks if check.profile == profile]
+    console.print(_table(f"page loops on {validation.kernel}", columns, rows))
+    for profile in dict.fromkeys(check.profile for check in validation.checks):
+        checks = [check for check in validation.checks if check.profile == profile]
         told = ", ".join(
-            f"{sum(check.verdict is verdict for check in mine)} {verdict.value}"
+            f"{sum(check.verdict is verdict for check in checks)} {verdict.value}"
             for verdict in Verdict
         )
-        console.print(f"{profile}: {len(mine)} loops: {told}")
+        console.print(f"{profile}: {len(checks)} loops: {told}")
     console.print(
         "Counts are first-level hits / second-level hits / walks in the window. Expected follows "
         "from the geometry, or from the reference model where the replacement policy decides."
     )
-    console.print(f"hardware counters: {found.hardware.note}")
-    if found.hardware.counts:
+    console.print(f"hardware counters: {validation.hardware.note}")
+    if validation.hardware.counts:
         heads = ("pages", "event", "expected", "counted", "error, share of accesses")
         counts = [
             (
@@ -180,7 +182,7 @@ def show_validation(found: Validation, *, as_json: bool) -> None:
                 str(c.counted),
                 f"{c.error:+.4f}",
             )
-            for c in found.hardware.counts
+            for c in validation.hardware.counts
         ]
         console.print(_table("the same loops under perf", heads, counts))
 
@@ -192,11 +194,11 @@ def _counts(counts: Counts) -> str:
 def describe_kernels(kernels: Sequence[Kernel], *, as_json: bool) -> str:
     """The kernels that were built: name, release, hash, file."""
     if as_json:
-        found = [
+        documents = [
             {"image": str(k.image), "cached": k.cached, **msgspec.to_builtins(k.identity)}
             for k in kernels
         ]
-        return json.dumps(found, indent=2)
+        return json.dumps(documents, indent=2)
     return "\n".join(
         f"{k.name}: {k.identity.release} {k.identity.image_sha256[:12]} {k.image}" for k in kernels
     )

@@ -99,7 +99,7 @@ def _answer(
         ),
     ]
     failures = [
-        f"{f.build}, pti={block.settings.pti}, seed {f.seed}: {f.kind}: {_one_line(f.message)}"
+        f"{f.build}, pti={block.settings.pti}, seed {f.seed}: {f.kind}: {_joined_lines(f.message)}"
         for block in blocks
         for f in block.failures
     ]
@@ -127,15 +127,15 @@ def _answer(
     )
 
 
-def _one_line(message: str) -> str:
+def _joined_lines(message: str) -> str:
     return " | ".join(message.splitlines())
 
 
-def _cut(lines: Sequence[str], what: str) -> tuple[str, ...]:
+def _cut(lines: Sequence[str], noun: str) -> tuple[str, ...]:
     """At most ``MAX_LINES`` of ``lines``, and how many more there are."""
     if len(lines) <= MAX_LINES:
         return tuple(lines)
-    more = wording.plural(len(lines) - MAX_LINES + 1, f"more {what}")
+    more = wording.plural(len(lines) - MAX_LINES + 1, f"more {noun}")
     return (*lines[: MAX_LINES - 1], f"and {more}: see --full")
 
 
@@ -151,12 +151,12 @@ def _lines(
     lines: Mapping[str, Sequence[Decided]], pairs: Sequence[tuple[Block, str]]
 ) -> Iterator[AnswerLine]:
     by_title = {
-        pti: {(one.title, one.row.source, one.row.per): one for one in found}
-        for pti, found in lines.items()
+        pti: {(one.title, one.row.source, one.row.per): one for one in decided_lines}
+        for pti, decided_lines in lines.items()
     }
-    keys = dict.fromkeys(key for found in by_title.values() for key in found)
+    keys = dict.fromkeys(key for decided_lines in by_title.values() for key in decided_lines)
     for key in keys:
-        here = [found[key] for found in by_title.values() if key in found]
+        here = [decided_lines[key] for decided_lines in by_title.values() if key in decided_lines]
         scale = max(scale_of(one.row) for one in here)
         cells = []
         for block, build in pairs:
@@ -294,9 +294,9 @@ def _uncounted(blocks: Sequence[Block], lines: Mapping[str, Sequence[Decided]]) 
         yield f"{noun} on {on}: {reason}"
 
 
-def legend(found: Iterable[Answer]) -> tuple[str, ...]:
-    """How to read the tables of ``found``, in a line."""
-    answers = tuple(found)
+def legend(shown: Iterable[Answer]) -> tuple[str, ...]:
+    """How to read the tables of ``shown``, in a line."""
+    answers = tuple(shown)
     baselines = dict.fromkeys(one.baseline for one in answers if one.baseline)
     words = ["Medians over seeds"]
     if baselines and any(one.verdicts for one in answers):

@@ -299,10 +299,14 @@ def _choices(pick: Pick, rows: list[Row]) -> list[tuple[Decided, ...]]:
         if row.metric.name == pick.reading and _labelled(row, pick):
             by_source.setdefault(row.source, []).append(row)
     lines = {
-        source: tuple(_decided(pick, found, rows))
-        for source, found in sorted(by_source.items(), key=lambda item: _rank(item[0]))
+        source: tuple(_decided(pick, source_rows, rows))
+        for source, source_rows in sorted(by_source.items(), key=lambda item: _rank(item[0]))
     }
-    if any(row.metric.section is Section.ITLB for found in by_source.values() for row in found):
+    if any(
+        row.metric.section is Section.ITLB
+        for source_rows in by_source.values()
+        for row in source_rows
+    ):
         return [tuple(one for of_source in lines.values() for one in of_source)]
     return list(lines.values())
 
@@ -318,8 +322,8 @@ def _labelled(row: Row, pick: Pick) -> bool:
     return labels == pick.labels and bool(row.label(series.CYCLE)) == pick.curve
 
 
-def _decided(pick: Pick, found: list[Row], rows: list[Row]) -> Iterator[Decided]:
-    first = found[0]
+def _decided(pick: Pick, chosen: list[Row], rows: list[Row]) -> Iterator[Decided]:
+    first = chosen[0]
     source = ""
     if first.source is Source.PERF:
         source = ", perf"
@@ -327,12 +331,12 @@ def _decided(pick: Pick, found: list[Row], rows: list[Row]) -> Iterator[Decided]
         source = ", counted calls"
     title, noun = pick.title + source, pick.noun + source.replace(", ", " by ")
     if pick.curve:
-        (curve,) = series.fold([row for row in found if row.per is first.per])[:1]
+        (curve,) = series.fold([row for row in chosen if row.per is first.per])[:1]
         if isinstance(curve, series.Series):
             yield Decided(title=title, noun=noun, row=curve.row, curve=curve)
         return
-    for window in dict.fromkeys(row.window for row in found):
-        same = {row.per: row for row in found if row.window == window}
+    for window in dict.fromkeys(row.window for row in chosen):
+        same = {row.per: row for row in chosen if row.window == window}
         order = (pick.per, Per.SECOND, Per.OPERATION, Per.TOTAL)
         row = next(same[per] for per in order if per in same)
         sizes = [r for name in pick.sizes for r in rows if _same_place(r, row, name)]

@@ -31,14 +31,14 @@ def _lines(run: LoadedRun) -> Iterator[str]:
         at = nanoseconds(record.started)
         yield line(f"{MEASUREMENT}_trial", tags, _trial_fields(record), at)
         for reading in record.readings:
-            mine = {
+            labels = {
                 (
                     f"reading_{key}" if key in tags or key in ("reading", "source", "unit") else key
                 ): v
                 for key, v in reading.labels.items()
             }
             about = {"reading": reading.name, "source": reading.source.value, "unit": reading.unit}
-            yield line(MEASUREMENT, {**tags, **mine, **about}, _reading_fields(reading), at)
+            yield line(MEASUREMENT, {**tags, **labels, **about}, _reading_fields(reading), at)
 
 
 def _trial_fields(record: TrialRecord) -> dict[str, float | str | bool]:
@@ -77,16 +77,16 @@ def line(
     return f"{measurement}{''.join(pairs)} {values}{stamp}"
 
 
-def plain_tag(said: str) -> str:
-    """What a tag can hold of ``said``: line breaks become spaces, backslashes slashes.
+def plain_tag(text: str) -> str:
+    """What a tag can hold of ``text``: line breaks become spaces, backslashes slashes.
 
     A backslash in a tag means itself or an escape by what follows it; readers differ.
     """
-    return " ".join(said.splitlines()).replace("\\", "/")
+    return " ".join(text.splitlines()).replace("\\", "/")
 
 
-def _escaped(said: str) -> str:
-    return "".join(f"\\{c}" if c in ",= " else c for c in plain_tag(said))
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if c in ",= " else c for c in plain_tag(text))
 
 
 def _field(value: float | str | bool) -> str:

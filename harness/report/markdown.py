@@ -26,10 +26,10 @@ def _document(comparison: Comparison, questions: Mapping[str, str]) -> Iterator[
     yield ""
     yield f"Runs: {', '.join(f'`{run}`' for run in comparison.runs)}"
     yield ""
-    found = answer.answers(comparison, questions)
-    for one in found:
+    answers = answer.answers(comparison, questions)
+    for one in answers:
         yield from _answer(one)
-    for line in answer.legend(found):
+    for line in answer.legend(answers):
         yield escape(line)
         yield ""
     yield from _list("Notes", comparison.notes)
@@ -41,34 +41,34 @@ def _document(comparison: Comparison, questions: Mapping[str, str]) -> Iterator[
     yield from _list("How to read it", legend(comparison))
 
 
-def _answer(found: Answer) -> Iterator[str]:
-    yield f"## {escape(found.workload)}"
+def _answer(one: Answer) -> Iterator[str]:
+    yield f"## {escape(one.workload)}"
     yield ""
-    if found.question:
-        yield f"**{escape(found.question)}**"
+    if one.question:
+        yield f"**{escape(one.question)}**"
         yield ""
-    yield f"Settings: `{found.settings}`  "
-    yield f"Parameters: `{found.params}`  "
-    yield f"Seeds: {escape(found.seeds)}"
+    yield f"Settings: `{one.settings}`  "
+    yield f"Parameters: `{one.params}`  "
+    yield f"Seeds: {escape(one.seeds)}"
     yield ""
-    if found.lines:
+    if one.lines:
         heads = [
             f"pti={c.pti}<br>{escape(c.build)}" + (f"<br>{escape(c.remark)}" if c.remark else "")
-            for c in found.columns
+            for c in one.columns
         ]
         yield f"| reading | unit | {' | '.join(heads)} |"
         yield "|:---|:---|" + "---:|" * len(heads)
-        for line in found.lines:
+        for line in one.lines:
             cells = [f"{escape(cell.value)} {escape(cell.ratio)}".strip() for cell in line.cells]
             yield f"| {escape(line.title)} | {escape(line.unit)} | {' | '.join(cells)} |"
         yield ""
-    for verdict in found.verdicts:
+    for verdict in one.verdicts:
         yield f"- **{escape(verdict.build)}, {verdict.pti}:** {escape(verdict.sentence)}"
     yield ""
-    yield from _list("The kernel's own tests", [test.value for test in found.tests])
-    yield from _list("Not counted", found.uncounted)
-    yield from _list("Failed trials", found.failures)
-    yield from _list("Notes", found.notes)
+    yield from _list("The kernel's own tests", [test.value for test in one.tests])
+    yield from _list("Not counted", one.uncounted)
+    yield from _list("Failed trials", one.failures)
+    yield from _list("Notes", one.notes)
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -142,6 +142,6 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield ""
 
 
-def escape(said: str) -> str:
-    """``said`` with the characters that Markdown and its tables give a meaning made plain."""
-    return re.sub(r"([\\|*_<>`\[\]])", r"\\\1", " ".join(said.split()))
+def escape(text: str) -> str:
+    """``text`` with the characters that Markdown and its tables give a meaning made plain."""
+    return re.sub(r"([\\|*_<>`\[\]])", r"\\\1", " ".join(text.split()))

@@ -85,15 +85,15 @@ def left_out(run: LoadedRun) -> tuple[str, ...]:
 
 
 def _benchmarks(run: LoadedRun) -> dict[str, _Benchmark]:
-    found: dict[str, _Benchmark] = {}
+    by_name: dict[str, _Benchmark] = {}
     for record in run.records:
         for reading in record.readings:
-            one = found.setdefault(_name(record, reading), _Benchmark(unit=reading.unit))
+            one = by_name.setdefault(_name(record, reading), _Benchmark(unit=reading.unit))
             if reading.value is None:
                 one.unknown += 1
             else:
                 one.values.append((record, reading))
-    return found
+    return by_name
 
 
 def _name(record: TrialRecord, reading: Reading) -> str:

@@ -33,8 +33,8 @@ def print_answer(console: Console, answer: Answer) -> None:
     if answer.verdicts:
         console.print()
     for verdict in answer.verdicts:
-        said = Text(f"{verdict.build}, {verdict.pti}: ", style="bold")
-        console.print(said.append(verdict.sentence, style="not bold"))
+        text = Text(f"{verdict.build}, {verdict.pti}: ", style="bold")
+        console.print(text.append(verdict.sentence, style="not bold"))
     for test in answer.tests:
         print_lines(console, TONES[test.tone], [test.value])
     print_lines(console, "magenta", [f"not counted: {line}" for line in answer.uncounted])

@@ -54,15 +54,15 @@ def without_cycle(row: Row) -> tuple[tuple[str, str], ...]:
 def fold(rows: Iterable[Row]) -> list[Row | Series]:
     """``rows`` with those of cycles put together, where the first of them stood."""
     out: list[Row | list[Row]] = []
-    found: dict[tuple[object, ...], list[Row]] = {}
+    by_key: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         if not row.label(CYCLE):
             out.append(row)
-        elif key(row) in found:
-            found[key(row)].append(row)
+        elif key(row) in by_key:
+            by_key[key(row)].append(row)
         else:
-            found[key(row)] = [row]
-            out.append(found[key(row)])
+            by_key[key(row)] = [row]
+            out.append(by_key[key(row)])
     return [one if isinstance(one, Row) else _series(one) for one in out]
 
 

@@ -28,8 +28,8 @@ def sentence(block: Block, build: str, lines: Sequence[Decided]) -> str:
     "" when nothing of ``lines`` is known for ``build``.
     """
     rows = [(line, line.row) for line in lines if line.curve is None and not line.sizes]
-    found = [clause for line, row in rows if (clause := _clause(line.noun, row, block, build))]
-    return "; ".join([*_entries(block, build, lines), *_grouped(found), *_seeds(rows, build)])
+    clauses = [clause for line, row in rows if (clause := _clause(line.noun, row, block, build))]
+    return "; ".join([*_entries(block, build, lines), *_grouped(clauses), *_seeds(rows, build)])
 
 
 def _seeds(rows: Sequence[tuple[Decided, Row]], build: str) -> Iterator[str]:

@@ -70,12 +70,12 @@ class _Footnotes:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
-    def mark(self, said: str) -> str:
-        number = self._numbers.setdefault(said, len(self._numbers) + 1)
+    def mark(self, text: str) -> str:
+        number = self._numbers.setdefault(text, len(self._numbers) + 1)
         return str(number).translate(_SUPERSCRIPT)
 
     def lines(self) -> tuple[str, ...]:
-        return tuple(f"{self.mark(said)} {said}" for said in self._numbers)
+        return tuple(f"{self.mark(text)} {text}" for text in self._numbers)
 
 
 def table(block: Block) -> TextTable:
@@ -127,11 +127,11 @@ def _is_counted_calls(row: Row) -> bool:
 
 def _zero_curves(rows: Iterable[Row]) -> set[tuple[object, ...]]:
     """Readings by cycle that are 0 in every cycle: a curve that begins at 0 is no such one."""
-    found: dict[tuple[object, ...], bool] = {}
+    all_zero: dict[tuple[object, ...], bool] = {}
     for row in rows:
         if row.label(series.CYCLE):
-            found[series.key(row)] = found.get(series.key(row), True) and _all_zero(row)
-    return {name for name, zero in found.items() if zero}
+            all_zero[series.key(row)] = all_zero.get(series.key(row), True) and _all_zero(row)
+    return {name for name, zero in all_zero.items() if zero}
 
 
 def _all_zero(row: Row) -> bool:
@@ -141,12 +141,12 @@ def _all_zero(row: Row) -> bool:
 
 def _titles(rows: Sequence[Row]) -> list[str]:
     """``2 MB walks (BPF text, user text)``: what tells rows of one reading apart, together."""
-    found: dict[str, dict[str, None]] = {}
+    details_of: dict[str, dict[str, None]] = {}
     for row in rows:
-        details = found.setdefault(row.metric.title, {})
+        details = details_of.setdefault(row.metric.title, {})
         if detail := _detail(row):
             details[detail] = None
-    return [f"{t} ({', '.join(d)})" if d else t for t, d in found.items()]
+    return [f"{t} ({', '.join(d)})" if d else t for t, d in details_of.items()]
 
 
 def _wanted(row: Row, block: Block) -> bool:
@@ -169,21 +169,21 @@ def _lines(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Lin
         inside = [row for row in rows if row.window in group]
         head = f"window {group[0]}: " if several and group[0] else ""
         for section in Section:
-            found = [row for row in inside if row.metric.section is section]
-            if found:
+            section_rows = [row for row in inside if row.metric.section is section]
+            if section_rows:
                 yield Line(kind="section", title=head + section.value)
-                yield from _section(block, found, notes)
+                yield from _section(block, section_rows, notes)
 
 
 def _section(block: Block, rows: Sequence[Row], notes: _Footnotes) -> Iterator[Line]:
     groups: dict[tuple[str, Source], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.metric.name, row.source), []).append(row)
-    for (name, source), found in groups.items():
-        origins = any("origin" in dict(row.labels) for row in found)
+    for (name, source), group_rows in groups.items():
+        origins = any("origin" in dict(row.labels) for row in group_rows)
         if origins:
-            yield Line(kind="group", title=f"{found[0].metric.title} ({name}, {source.value})")
-        for one in series.fold(_ordered(found)):
+            yield Line(kind="group", title=f"{group_rows[0].metric.title} ({name}, {source.value})")
+        for one in series.fold(_ordered(group_rows)):
             if isinstance(one, series.Series):
                 yield _curve(block, one, "  " if origins else "")
                 continue
@@ -266,10 +266,10 @@ def _cell(cell: Cell, row: Row, notes: _Footnotes, scale: int) -> TextCell:
     value = wording.spread(cell.summary.times(scale), row.unit) + tail
     if cell.ratio is None:
         return TextCell(value=value)
-    said = wording.ratio(cell.ratio, all_of_it=True)
-    if said == "no ratio" or said.endswith("(no interval)"):
-        said += notes.mark(cell.ratio.reason)
-    return TextCell(value=value, ratio=said, tone=tone(cell.ratio.verdict, row.metric.better))
+    shown = wording.ratio(cell.ratio, all_of_it=True)
+    if shown == "no ratio" or shown.endswith("(no interval)"):
+        shown += notes.mark(cell.ratio.reason)
+    return TextCell(value=value, ratio=shown, tone=tone(cell.ratio.verdict, row.metric.better))
 
 
 def _reason(cell: Cell, status: Status, reason: str) -> str:

@@ -56,15 +56,15 @@ def render(
     ``full`` adds every reading, in tables. ``questions`` of the workloads and ``paths`` of the
     runs are shown where they are given.
     """
-    found = answer.answers(comparison, questions or {})
-    for one in found:
+    answers = answer.answers(comparison, questions or {})
+    for one in answers:
         print_answer(console, one)
     print_lines(console, "", [f"note: {note}" for note in comparison.notes])
     print_lines(console, "red", [f"problem: {problem}" for problem in comparison.problems])
     if full:
         _print_tables(comparison, console)
     else:
-        print_lines(console, "dim", answer.legend(found))
+        print_lines(console, "dim", answer.legend(answers))
         print_lines(console, "", answer.whereabouts(comparison, paths))
 
 

@@ -21,30 +21,31 @@ class VerdictTable:
     fine: tuple[str, ...]  # sentences, one per build without
 
 
-def verdict_table(found: Verdicts, baseline: str, *, limit: int | None = None) -> VerdictTable:
-    """``found`` as texts, new failures first; at most ``limit`` tests have a line."""
-    builds = tuple(found.counts)
-    fresh = {test for tests in found.new_failures.values() for test in tests}
-    rows = sorted(found.rows, key=lambda row: (row.test not in fresh, row.test))
+def verdict_table(verdicts: Verdicts, baseline: str, *, limit: int | None = None) -> VerdictTable:
+    """``verdicts`` as texts, new failures first; at most ``limit`` tests have a line."""
+    builds = tuple(verdicts.counts)
+    fresh = {test for tests in verdicts.new_failures.values() for test in tests}
+    rows = sorted(verdicts.rows, key=lambda row: (row.test not in fresh, row.test))
     shown = rows[:limit]
     return VerdictTable(
         columns=builds,
         counts=tuple(
-            (title, *(str(found.counts[b].get(word, 0)) for b in builds))
+            (title, *(str(verdicts.counts[b].get(word, 0)) for b in builds))
             for word, title in COUNTED
-            if any(found.counts[b].get(word) for b in builds)
+            if any(verdicts.counts[b].get(word) for b in builds)
         ),
         rows=tuple((row.test, *(row.verdicts[b] for b in builds)) for row in shown),
         left=len(rows) - len(shown),
         new=tuple(
             f"{build}: {wording.plural(len(tests), 'new failure')} against {baseline}: "
             f"{', '.join(tests)}"
-            for build, tests in found.new_failures.items()
+            for build, tests in verdicts.new_failures.items()
             if tests
         ),
         fine=tuple(
-            f"{build}: no new failure against {baseline} in {wording.plural(found.total, 'test')}"
-            for build, tests in found.new_failures.items()
+            f"{build}: no new failure against {baseline} in "
+            f"{wording.plural(verdicts.total, 'test')}"
+            for build, tests in verdicts.new_failures.items()
             if not tests
         ),
     )

@@ -162,11 +162,11 @@ def settle(value: Ratio) -> str:
     return f"about {needed} seeds would settle it"
 
 
-def short_reason(found: Ratio) -> str:
+def short_reason(one: Ratio) -> str:
     """Why a ratio is undefined, short enough for a table."""
-    if "both are 0" in found.reason:
+    if "both are 0" in one.reason:
         return "both 0"
-    if "baseline is 0" in found.reason:
+    if "baseline is 0" in one.reason:
         return "baseline 0"
     return "no ratio"
 

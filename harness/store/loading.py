@@ -63,14 +63,14 @@ def find_run(name: str, root: Path) -> Path:
     runs = sorted(p.parent for p in root.glob(f"*/{MANIFEST}"))
     if name == "latest" and runs:
         return runs[-1]
-    found = [run for run in runs if run.name == name] or [
+    matches = [run for run in runs if run.name == name] or [
         run for run in runs if name and run.name.startswith(name)
     ]
-    if len(found) == 1:
-        return found[0]
-    known = ", ".join(run.name for run in (found or runs)[-5:]) or "none yet"
-    what = "more than one run" if found else "no run"
-    raise UserError(f"{what} {name!r} in {root}", f"give a run folder, an id or latest: {known}")
+    if len(matches) == 1:
+        return matches[0]
+    known = ", ".join(run.name for run in (matches or runs)[-5:]) or "none yet"
+    count = "more than one run" if matches else "no run"
+    raise UserError(f"{count} {name!r} in {root}", f"give a run folder, an id or latest: {known}")
 
 
 def done_trials(records: Sequence[TrialRecord]) -> frozenset[str]:

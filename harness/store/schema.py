@@ -72,18 +72,18 @@ def check_version(raw: object, where: str) -> None:
 
     ``where`` names file and line. Raises DataError.
     """
-    found = raw.get("schema") if isinstance(raw, dict) else None
-    if found == SCHEMA_VERSION and not isinstance(found, bool):
+    version = raw.get("schema") if isinstance(raw, dict) else None
+    if version == SCHEMA_VERSION and not isinstance(version, bool):
         return
-    if not isinstance(found, int):
+    if not isinstance(version, int):
         raise DataError(
-            f"{where}: schema: {found!r} is no schema version",
+            f"{where}: schema: {version!r} is no schema version",
             "give a run folder that execmem-bench wrote",
         )
     remedy = (
         "read it with the version of execmem-bench that wrote it (program_version in manifest.json)"
     )
-    raise DataError(f"{where}: schema: version {found}, this reads {SCHEMA_VERSION}", remedy)
+    raise DataError(f"{where}: schema: version {version}, this reads {SCHEMA_VERSION}", remedy)
 
 
 def write(path: Path = SCHEMA_FILE) -> None:

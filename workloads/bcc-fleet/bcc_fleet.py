@@ -75,12 +75,12 @@ class Workload:
     def teardown(self, ctx: Context) -> None:
         for name, q in QUANTILES.items():
             ctx.emit("fleet.jited_bytes", fleet.quantile(self._sizes, q), "B", {"quantile": name})
-        said = []
+        shares = []
         for limit, key in ((500, "share_under_500"), (2000, "share_under_2000")):
             got = fleet.share_under(self._sizes, limit)
             ctx.emit("fleet.share_under", round(got, 4), "share", {"bytes": str(limit)})
-            said.append(f"{got:.0%} under {limit} bytes (published {ctx.params[key]:.0%})")
-        ctx.progress(f"{len(self._sizes)} programs: {', '.join(said)}")
+            shares.append(f"{got:.0%} under {limit} bytes (published {ctx.params[key]:.0%})")
+        ctx.progress(f"{len(self._sizes)} programs: {', '.join(shares)}")
         ctx.keep("jited-bytes.txt", "\n".join(map(str, sorted(self._sizes))).encode())
         for descriptor in self._held:
             os.close(descriptor)

@@ -59,11 +59,11 @@ def population(
     return chosen
 
 
-def share_under(found: Sequence[int], limit: int) -> float:
-    """Share of ``found`` below ``limit``; ``found`` is not empty."""
-    return sum(size < limit for size in found) / len(found)
+def share_under(values: Sequence[int], limit: int) -> float:
+    """Share of ``values`` below ``limit``; ``values`` is not empty."""
+    return sum(size < limit for size in values) / len(values)
 
 
-def quantile(found: Sequence[int], q: float) -> int:
-    """The smallest of ``found`` that a share ``q`` is at most; ``found`` is not empty."""
-    return sorted(found)[max(0, math.ceil(q * len(found)) - 1)]
+def quantile(values: Sequence[int], q: float) -> int:
+    """The smallest of ``values`` that a share ``q`` is at most; ``values`` is not empty."""
+    return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]

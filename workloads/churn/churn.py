@@ -21,13 +21,13 @@ def churn_argv(params: dict[str, Any], seed: int, loads: int) -> list[str]:
 def parse(text: str) -> dict[str, Any]:
     """What churn printed. Raises WorkloadFailed when it is not that, or loads failed."""
     try:
-        found: dict[str, Any] = json.loads(text)
-        failed, error = int(found["failed"]), str(found["error"])
+        totals: dict[str, Any] = json.loads(text)
+        failed, error = int(totals["failed"]), str(totals["error"])
     except (ValueError, KeyError, TypeError) as problem:
         raise WorkloadFailed(f"churn printed {text[:200]!r}") from problem
     if failed:
-        raise WorkloadFailed(f"{failed} of {found['loads']} programs did not load: {error}")
-    return found
+        raise WorkloadFailed(f"{failed} of {totals['loads']} programs did not load: {error}")
+    return totals
 
 
 class Workload:

@@ -22,10 +22,10 @@ def rounds_per_second(text: str) -> float:
 
 def available_mib(meminfo: str) -> int:
     """MemAvailable of /proc/meminfo, in MiB. Raises WorkloadFailed without one."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
-    if not found:
+    match = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    if not match:
         raise WorkloadFailed("/proc/meminfo has no MemAvailable")
-    return int(found[1]) >> 10
+    return int(match[1]) >> 10
 
 
 class Workload:

@@ -48,12 +48,12 @@ def independent(dependencies: str, exclude: str) -> list[str]:
     """Paths in the text of modules.dep that need no other module, but those whose name one of
     the patterns ``exclude`` (with commas) matches; sorted."""
     patterns = [p for p in exclude.split(",") if p]
-    found = []
+    paths = []
     for line in dependencies.splitlines():
         path, _, needed = line.partition(":")
         if not needed.strip() and not any(fnmatch(name_of(path), p) for p in patterns):
-            found.append(path)
-    return sorted(found)
+            paths.append(path)
+    return sorted(paths)
 
 
 def name_of(path: str) -> str:
@@ -167,13 +167,13 @@ class Workers:
 
     def results(self, prefix: str) -> list[dict[str, Any]]:
         """What those whose name starts with ``prefix`` came to. Raises WorkloadFailed."""
-        found = []
+        documents = []
         for name in [n for n in self._children if n.startswith(prefix)]:
             _, status = os.waitpid(self._children.pop(name), 0)
             if status:
                 raise WorkloadFailed(f"process {name} ended with wait status {status}")
-            found.append(json.loads((OUTPUT / name).read_text()))
-        return found
+            documents.append(json.loads((OUTPUT / name).read_text()))
+        return documents
 
     def stop(self) -> None:
         """Let the churners come to their end."""
@@ -208,16 +208,16 @@ class Workload:
         listing = folder / "modules.dep"
         if not listing.is_file():
             raise WorkloadFailed(f"this kernel has no modules: no {listing}")
-        found, refused = [], []
+        loadable, refused = [], []
         for relative in independent(listing.read_text(), ctx.params["exclude"]):
             path = str(folder / relative)
             if load_module(path) == 0 and unload_module(name_of(path)) == 0:
-                found.append(path)
+                loadable.append(path)
             else:
                 refused.append(name_of(path))
         if refused:
             ctx.note(f"modules that do not load and unload here: {', '.join(refused)}")
-        return found
+        return loadable
 
     def warm(self, ctx: Context) -> None:
         """Nothing to warm: every module was loaded once."""

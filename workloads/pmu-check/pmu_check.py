@@ -57,11 +57,11 @@ class Workload:
         text = OUTPUT.read_text() if OUTPUT.exists() else ""
         ctx.keep("perf-stat.json", text.encode())
         rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        said = next((row.get("counter-value", "") for row in rows if "event" in row), "no output")
+        value = next((row.get("counter-value", "") for row in rows if "event" in row), "no output")
         try:
-            counted = int(float(said))
+            counted = int(float(value))
         except ValueError:
-            reason = f"perf: {said}"
+            reason = f"perf: {value}"
             ctx.emit("pmu.instructions", None, "instruction", {}, "not_supported", reason)
         else:
             ctx.emit("pmu.instructions", counted, "instruction")

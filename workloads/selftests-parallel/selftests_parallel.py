@@ -34,5 +34,5 @@ class Workload:
         self._seconds = time.monotonic() - began
 
     def teardown(self, ctx: Context) -> None:
-        report(ctx, merged(found for _, found in self._done))
+        report(ctx, merged(results for _, results in self._done))
         ctx.emit("test.rate", round(len(self._done) / self._seconds, 6), "test/s")

@@ -3,7 +3,7 @@
 
 from fnmatch import fnmatch
 
-from agent.kernel_tests import Found, merged, report, run_selftest, selftest_names
+from agent.kernel_tests import Results, merged, report, run_selftest, selftest_names
 from agent.workload_api import Context, WorkloadFailed
 
 
@@ -18,10 +18,10 @@ class Workload:
         """Nothing to warm."""
 
     def measure(self, ctx: Context) -> None:
-        self._found: list[Found] = []
+        self._results: list[Results] = []
         for number, test in enumerate(self._tests, 1):
             ctx.progress(f"{number} of {len(self._tests)}: {test}")
-            self._found.append(run_selftest(test))
+            self._results.append(run_selftest(test))
 
     def teardown(self, ctx: Context) -> None:
-        report(ctx, merged(self._found))
+        report(ctx, merged(self._results))

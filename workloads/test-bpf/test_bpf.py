@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own test of its BPF JIT, every test's verdict kept."""
 
-from agent.kernel_tests import Found, merged, module_log, parse_test_bpf, report
+from agent.kernel_tests import Results, merged, module_log, parse_test_bpf, report
 from agent.workload_api import Context, WorkloadFailed
 
 SUITES = ("test_bpf", "test_tail_calls", "test_skb_segment")
@@ -27,12 +27,12 @@ class Workload:
             self._logs[suite] = module_log("test_bpf", options)
 
     def teardown(self, ctx: Context) -> None:
-        parts: list[Found] = []
+        parts: list[Results] = []
         jited = run = 0
         for suite, lines in self._logs.items():
             ctx.keep(f"{suite}.txt", "\n".join(lines).encode())
-            found, suite_jited, suite_run = parse_test_bpf(suite, lines)
-            parts.append(found)
+            results, suite_jited, suite_run = parse_test_bpf(suite, lines)
+            parts.append(results)
             jited, run = jited + suite_jited, run + suite_run
         report(ctx, merged(parts))
         ctx.emit("test.jited", jited, "program")

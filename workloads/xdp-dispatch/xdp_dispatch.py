@@ -31,18 +31,18 @@ def program(verdict: int, instructions: int) -> bytes:
 def load(rng: Random, kind: int, verdict: int) -> int:
     """A program of a random size; its file descriptor. Raises WorkloadFailed."""
     try:
-        found: int = bpf.load(kind, program(verdict, jited_bytes(rng) // BYTES_PER_INSN))
+        descriptor: int = bpf.load(kind, program(verdict, jited_bytes(rng) // BYTES_PER_INSN))
     except OSError as error:
         raise WorkloadFailed(f"a program did not load: {error}") from error
-    return found
+    return descriptor
 
 
 def packets_per_second(text: str) -> float:
     """From what flood printed. Raises WorkloadFailed when it is not that."""
-    found = FLOODED.match(text.strip())
-    if not found or not int(found[2]):
+    match = FLOODED.match(text.strip())
+    if not match or not int(match[2]):
         raise WorkloadFailed(f"flood printed {text[:200]!r}")
-    return int(found[1]) * 1e9 / int(found[2])
+    return int(match[1]) * 1e9 / int(match[2])
 
 
 class Workload:

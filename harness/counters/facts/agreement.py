@@ -115,20 +115,20 @@ def _differences(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Diff
     sides = [PageTables(ranges, [r.start for r in ranges]) for ranges in (left, right)]
     bounds = sorted({at for ranges in (left, right) for r in ranges for at in (r.start, r.end)})
     for address, end in pairwise(bounds):
-        found = [_words(side.find(address)) for side in sides]
-        if found[0] != found[1]:
-            yield Difference(address, end, found[0], found[1])
+        words = [_words(side.find(address)) for side in sides]
+        if words[0] != words[1]:
+            yield Difference(address, end, words[0], words[1])
 
 
-def _words(found: Range | None) -> str:
+def _words(mapped: Range | None) -> str:
     """What is mapped at an address, all that is compared."""
-    if found is None:
+    if mapped is None:
         return "nothing"
     words = [
-        f"a {SIZES[found.level]} page",
-        "writable" if found.writable else "read-only",
-        "executable" if found.executable else "not executable",
-        *(["global"] if found.is_global else []),
-        *([f"of {found.section}"] if found.section else []),
+        f"a {SIZES[mapped.level]} page",
+        "writable" if mapped.writable else "read-only",
+        "executable" if mapped.executable else "not executable",
+        *(["global"] if mapped.is_global else []),
+        *([f"of {mapped.section}"] if mapped.section else []),
     ]
     return ", ".join(words)

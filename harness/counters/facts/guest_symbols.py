@@ -37,10 +37,10 @@ class Program:
 def programs(data: bytes) -> tuple[Program, ...]:
     """``bpf_progs.json`` of the agent. Raises DataError, naming the program at fault."""
     try:
-        found = tuple(msgspec.json.decode(data, type=list[Program]))
+        decoded = tuple(msgspec.json.decode(data, type=list[Program]))
     except msgspec.DecodeError as error:
         raise DataError(str(error)) from error
-    for program in found:
+    for program in decoded:
         who = f"program {program.id} ({program.name})"
         if len(program.ksyms) != len(program.func_lens):
             raise DataError(
@@ -50,7 +50,7 @@ def programs(data: bytes) -> tuple[Program, ...]:
             raise DataError(f"{who} has an address that is none: {program.ksyms!r}")
         if program.jited_len and not any(int(address, 16) for address in program.ksyms):
             raise DataError(f"{who} has no address: kptr_restrict or bpf_jit_harden hides it")
-    return found
+    return decoded
 
 
 _SYMBOL = re.compile(r"([0-9a-f]{16}) [a-zA-Z] (\S+)(?:\s+\[(.+)\])?")
@@ -67,17 +67,17 @@ class Symbol:
 
 def kallsyms(text: str) -> tuple[Symbol, ...]:
     """Lines of /proc/kallsyms, in the order of their addresses. Raises DataError."""
-    found = []
+    symbols = []
     for number, line in enumerate(text.splitlines(), 1):
         match = _SYMBOL.fullmatch(line.rstrip())
         if not match:
             raise DataError(f"line {number} is no symbol: {line[:60]!r}")
-        found.append(Symbol(int(match[1], 16), match[2], match[3] or ""))
-    if not found:
+        symbols.append(Symbol(int(match[1], 16), match[2], match[3] or ""))
+    if not symbols:
         raise DataError("no symbol in it")
-    if not any(s.address for s in found):
+    if not any(s.address for s in symbols):
         raise DataError("every address is 0: kptr_restrict hides them")
-    return tuple(sorted(found, key=lambda s: (s.address, s.name)))
+    return tuple(sorted(symbols, key=lambda s: (s.address, s.name)))
 
 
 # [owner]: a module, "bpf", or one of the kernel's own text allocators.

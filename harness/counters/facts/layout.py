@@ -39,11 +39,11 @@ def layout(files: Files, edge: str, mapped: EdgeTables | None = None) -> Layout:
     reasons: list[str] = []
 
     def read(name: str, parse: Callable[[bytes], T]) -> T | None:
-        found = files.parsed(edge, name, parse)
-        if isinstance(found, Missing):
-            reasons.append(found.reason)
+        parsed = files.parsed(edge, name, parse)
+        if isinstance(parsed, Missing):
+            reasons.append(parsed.reason)
             return None
-        return found
+        return parsed
 
     progs = read("bpf_progs.json", guest_symbols.programs)
     symbols = read("kallsyms_text", lambda d: guest_symbols.kallsyms(d.decode(errors="replace")))

@@ -60,7 +60,7 @@ def vmalloc_callers(text: str) -> dict[str, int]:
 
     Raises DataError, with the line, for one that is not recognised.
     """
-    found: dict[str, int] = {}
+    by_caller: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         area = _AREA.match(line.rstrip())
         if not area:
@@ -73,18 +73,18 @@ def vmalloc_callers(text: str) -> dict[str, int]:
         if not caller:
             raise DataError(f"line {number} names no caller: {line[:QUOTED]!r}")
         name = caller["name"].partition(".")[0]  # a part of a function that gcc split
-        found[name] = found.get(name, 0) + int(pages[1]) * PAGE_BYTES
-    if not found:
+        by_caller[name] = by_caller.get(name, 0) + int(pages[1]) * PAGE_BYTES
+    if not by_caller:
         raise DataError("no area with memory in it")
-    return found
+    return by_caller
 
 
 def by_owner(callers: Mapping[str, int]) -> dict[str, int]:
     """Bytes by owner (``OWNER_NAMES``); an owner without memory has 0."""
-    found = dict.fromkeys(OWNER_NAMES, 0)
+    sizes = dict.fromkeys(OWNER_NAMES, 0)
     for caller, size in callers.items():
-        found[OWNERS.get(caller, "other")] += size
-    return found
+        sizes[OWNERS.get(caller, "other")] += size
+    return sizes
 
 
 def vmalloc(text: str) -> dict[str, int]:
@@ -100,7 +100,7 @@ def slab_caches(text: str) -> dict[str, int]:
     lines = text.splitlines()
     if not lines or lines[0] != _SLAB_VERSION:
         raise DataError(f"not {_SLAB_VERSION!r}: {(lines or [''])[0][:QUOTED]!r}")
-    found: dict[str, int] = {}
+    by_cache: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
         if line.startswith("#"):
             continue
@@ -108,19 +108,19 @@ def slab_caches(text: str) -> dict[str, int]:
         if not cache:
             raise DataError(f"line {number} is no slab cache: {line[:QUOTED]!r}")
         size = int(cache["pages"]) * int(cache["slabs"]) * PAGE_BYTES
-        found[cache["name"]] = found.get(cache["name"], 0) + size
-    if not found:
+        by_cache[cache["name"]] = by_cache.get(cache["name"], 0) + size
+    if not by_cache:
         raise DataError("no cache in it")
-    return found
+    return by_cache
 
 
 def slab(text: str) -> dict[str, int]:
     """Bytes by group of caches (``SLAB_GROUPS``)."""
-    found = dict.fromkeys(SLAB_GROUPS, 0)
+    sizes = dict.fromkeys(SLAB_GROUPS, 0)
     for cache, size in slab_caches(text).items():
         group = "kmalloc" if cache.startswith("kmalloc-") else cache
-        found[group if group in found else "other"] += size
-    return found
+        sizes[group if group in sizes else "other"] += size
+    return sizes
 
 
 def buddy(text: str) -> dict[str, int]:

@@ -86,7 +86,7 @@ class PageTables:
 
         Returns them by their first address, and how many spans are not wholly executable.
         """
-        found: dict[str, set[int]] = {level: set() for level in LEVEL_BYTES}
+        by_level: dict[str, set[int]] = {level: set() for level in LEVEL_BYTES}
         unmapped = 0
         for start, end in spans:
             at = start
@@ -96,9 +96,9 @@ class PageTables:
                     unmapped += 1
                     break
                 page = at - at % hit.page_bytes
-                found[hit.level].add(page)
+                by_level[hit.level].add(page)
                 at = page + hit.page_bytes
-        return found, unmapped
+        return by_level, unmapped
 
 
 def parse(text: str) -> PageTables:
@@ -111,7 +111,7 @@ def parse(text: str) -> PageTables:
     headings = set()
     begun: list[tuple[int, str]] = []
     cut = set()
-    found: list[Range] = []
+    ranges: list[Range] = []
     for number, line in enumerate(text.splitlines(), 1):
         heading = _SECTION.match(line)
         if heading:
@@ -127,13 +127,13 @@ def parse(text: str) -> PageTables:
                 begun.append((int(match[1], 16), section))
             mapped = _range(number, match, section)
             if mapped is not None:
-                found.append(mapped)
-    if not found:
+                ranges.append(mapped)
+    if not ranges:
         raise DataError("no mapped range in it")
     if LAST_SECTION not in headings:
         raise DataError(f"it has no section {LAST_SECTION!r}: cut short, or not of x86-64")
-    found.sort(key=lambda r: r.start)
-    return PageTables(found, [r.start for r in found], tuple(begun), frozenset(cut))
+    ranges.sort(key=lambda r: r.start)
+    return PageTables(ranges, [r.start for r in ranges], tuple(begun), frozenset(cut))
 
 
 def _range(number: int, match: re.Match[str], section: str) -> Range | None:

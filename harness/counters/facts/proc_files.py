@@ -17,26 +17,26 @@ def pairs(text: str) -> dict[str, int]:
 
     Raises DataError, with the line, for anything else.
     """
-    found: dict[str, int] = {}
+    values: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         match = _PAIR.match(line.rstrip())
         if not match:
             raise DataError(f"line {number} is not `name value`: {line[:QUOTED]!r}")
-        if match[1] in found:
+        if match[1] in values:
             raise DataError(f"line {number} gives {match[1]} a second time")
-        found[match[1]] = int(match[2])
-    return _some(found)
+        values[match[1]] = int(match[2])
+    return _some(values)
 
 
 def meminfo(text: str) -> dict[str, int]:
     """/proc/meminfo: sizes in kB, counts as they are. Raises DataError with the line."""
-    found: dict[str, int] = {}
+    values: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         match = _MEMINFO.match(line.rstrip())
         if not match:
             raise DataError(f"line {number} is not `Name: number kB`: {line[:QUOTED]!r}")
-        found[match[1]] = int(match[2])
-    return _some(found)
+        values[match[1]] = int(match[2])
+    return _some(values)
 
 
 def interrupts(text: str) -> dict[str, int]:
@@ -49,7 +49,7 @@ def interrupts(text: str) -> dict[str, int]:
     header = lines[0].split() if lines else []
     if not header or not all(map(_CPU.fullmatch, header)):
         raise DataError(f"no CPU header in the first line: {(lines or [''])[0][:QUOTED]!r}")
-    found: dict[str, int] = {}
+    values: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
         name, colon, rest = line.partition(":")
         words = rest.split()[: len(header)]
@@ -57,11 +57,11 @@ def interrupts(text: str) -> dict[str, int]:
         machine = len(counts) == 1 and len(rest.split()) == 1
         if not colon or (len(counts) != len(header) and not machine):
             raise DataError(f"line {number} has no count for each CPU: {line[:QUOTED]!r}")
-        found[name.strip()] = sum(counts)
-    return _some(found)
+        values[name.strip()] = sum(counts)
+    return _some(values)
 
 
-def _some(found: dict[str, int]) -> dict[str, int]:
-    if not found:
+def _some(values: dict[str, int]) -> dict[str, int]:
+    if not values:
         raise DataError("it is empty")
-    return found
+    return values

@@ -9,10 +9,10 @@ from harness.counters.facts.guest_symbols import Program, Symbol, origin_of
 PAGE = 1 << 12
 LARGE_PAGE = 1 << 21
 
-Found = tuple[str, str]
+Origin = tuple[str, str]
 """Origin and name; the name is "" where nobody told one."""
 
-UNKNOWN: Found = ("other", "")
+UNKNOWN: Origin = ("other", "")
 
 
 class TextMap:
@@ -35,7 +35,7 @@ class TextMap:
         self.etext = named.get("_etext")
         self._init = (named.get("_sinittext"), named.get("_end"))
 
-    def find(self, address: int) -> Found:
+    def find(self, address: int) -> Origin:
         """(origin, name) of the kernel text at ``address``; ("other", "") when unknown."""
         i = bisect.bisect_right(self._starts, address) - 1
         if i >= 0 and address < self._spans[i][1]:

@@ -27,7 +27,7 @@ def tlb_flush(text: str) -> dict[str, int]:
     Raises DataError, with the line, for anything but such a histogram, for one that lost
     hits, and for one whose entries do not add up.
     """
-    found: dict[str, int] = {}
+    by_reason: dict[str, int] = {}
     totals: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         entry, total = _ENTRY.match(line.strip()), _TOTALS.match(line)
@@ -35,7 +35,7 @@ def tlb_flush(text: str) -> dict[str, int]:
             reason = int(entry[1])
             if reason >= len(REASONS):
                 raise DataError(f"line {number} has a reason that is not known: {line[:60]!r}")
-            found[REASONS[reason]] = int(entry[2])
+            by_reason[REASONS[reason]] = int(entry[2])
         elif total:
             totals[total[1]] = int(total[2])
         elif line.strip() and not line.startswith("#") and line.strip() != "Totals:":
@@ -44,7 +44,9 @@ def tlb_flush(text: str) -> dict[str, int]:
         raise DataError("it has no totals: cut short, or no histogram")
     if totals.get("Dropped"):
         raise DataError(f"the kernel dropped {totals['Dropped']} hits")
-    if sum(found.values()) != totals["Hits"]:
-        raise DataError(f"reasons add up to {sum(found.values())}, not to {totals['Hits']} hits")
+    if sum(by_reason.values()) != totals["Hits"]:
+        raise DataError(
+            f"reasons add up to {sum(by_reason.values())}, not to {totals['Hits']} hits"
+        )
     # A reason without an entry was not hit: the histogram holds every one that was.
-    return dict.fromkeys(REASONS[:-1], 0) | found
+    return dict.fromkeys(REASONS[:-1], 0) | by_reason

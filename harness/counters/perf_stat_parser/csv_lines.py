@@ -45,16 +45,16 @@ def _items(lines: Iterable[str], separator: str) -> Iterator[Row | Metric]:
         text = line.rstrip("\r\n")
         if not text.strip() or text.startswith("#"):
             continue
-        found = _Line(number, text, separator)
-        if found.is_metric:
-            yield from made_metric(*found.rest[-2:])
+        parsed = _Line(number, text, separator)
+        if parsed.is_metric:
+            yield from made_metric(*parsed.rest[-2:])
         else:
-            yield found.fields().row()
+            yield parsed.fields().row()
 
 
 def _is_value(field: str) -> bool:
-    said = field.strip()
-    return said in (NOT_SUPPORTED, NOT_COUNTED) or decimal(said) is not None
+    text = field.strip()
+    return text in (NOT_SUPPORTED, NOT_COUNTED) or decimal(text) is not None
 
 
 class _Line:

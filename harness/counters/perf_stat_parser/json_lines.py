@@ -30,46 +30,46 @@ def _items(lines: Iterable[str]) -> Iterator[Row | Metric]:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        found = _object(number, text)
-        if "event" in found or "counter-value" in found:
-            yield _fields(number, text, found).row()
-        elif "metric-value" in found:
-            yield from metric(_text(found, "metric-value"), _text(found, "metric-unit"))
+        document = _object(number, text)
+        if "event" in document or "counter-value" in document:
+            yield _fields(number, text, document).row()
+        elif "metric-value" in document:
+            yield from metric(_text(document, "metric-value"), _text(document, "metric-unit"))
 
 
 def _object(number: int, text: str) -> dict[str, Any]:
     try:
-        found = json.loads(_NOT_FINITE.sub(r"\1null", text))
+        document = json.loads(_NOT_FINITE.sub(r"\1null", text))
     except ValueError as error:
         raise ParseError(number, f"not JSON ({error})", text) from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ParseError(number, "no JSON object", text)
-    return found
+    return document
 
 
-def _text(found: dict[str, Any], key: str) -> str:
+def _text(document: dict[str, Any], key: str) -> str:
     """The value of ``key`` as it would be printed: numbers are quoted in some versions."""
-    value = found.get(key)
+    value = document.get(key)
     return "" if value is None else str(value)
 
 
-def _fields(number: int, text: str, found: dict[str, Any]) -> Fields:
+def _fields(number: int, text: str, document: dict[str, Any]) -> Fields:
     for key in ("event", "counter-value"):
-        if not isinstance(found.get(key), str):
-            raise ParseError(number, f"{key} is {found.get(key)!r}, no text", text)
-    aggregate = next((f"{key} {found[key]}" for key in AGGREGATES if key in found), "")
+        if not isinstance(document.get(key), str):
+            raise ParseError(number, f"{key} is {document.get(key)!r}, no text", text)
+    aggregate = next((f"{key} {document[key]}" for key in AGGREGATES if key in document), "")
     return Fields(
         line=number,
         text=text,
-        event=found["event"],
-        value=found["counter-value"],
-        unit=_text(found, "unit"),
-        runtime=_text(found, "event-runtime"),
-        percent=_text(found, "pcnt-running"),
+        event=document["event"],
+        value=document["counter-value"],
+        unit=_text(document, "unit"),
+        runtime=_text(document, "event-runtime"),
+        percent=_text(document, "pcnt-running"),
         aggregate=aggregate,
-        members=next((_text(found, key) for key in MEMBERS if key in found), ""),
-        interval=_text(found, "interval"),
-        cgroup=_text(found, "cgroup"),
-        variance=_text(found, "variance"),
-        metrics=metric(_text(found, "metric-value"), _text(found, "metric-unit")),
+        members=next((_text(document, key) for key in MEMBERS if key in document), ""),
+        interval=_text(document, "interval"),
+        cgroup=_text(document, "cgroup"),
+        variance=_text(document, "variance"),
+        metrics=metric(_text(document, "metric-value"), _text(document, "metric-unit")),
     )

@@ -39,11 +39,11 @@ def matched(rows: Iterable[Row], requested: Sequence[str]) -> tuple[tuple[Row, .
     for row in rows:
         key = (row.interval, row.summary, row.aggregate, row.cgroup)
         groups.setdefault(key, []).append(row)
-    found: list[list[Row]] = [[] for _ in requested]
+    by_event: list[list[Row]] = [[] for _ in requested]
     for group in groups.values():
-        for rows_of, chosen in zip(found, _chosen(group, wanted), strict=True):
+        for rows_of, chosen in zip(by_event, _chosen(group, wanted), strict=True):
             rows_of += chosen
-    return tuple(tuple(rows) for rows in found)
+    return tuple(tuple(rows) for rows in by_event)
 
 
 def _chosen(group: Sequence[Row], wanted: Sequence[str]) -> list[list[Row]]:
@@ -55,7 +55,7 @@ def _chosen(group: Sequence[Row], wanted: Sequence[str]) -> list[list[Row]]:
         taken: list[Row] = []
         for other, row in left:
             # The same event of the same PMU once more is not what was asked for.
-            if other == name and row.event not in (found.event for found in taken):
+            if other == name and row.event not in {row.event for row in taken}:
                 taken.append(row)
                 if asked_again:
                     break

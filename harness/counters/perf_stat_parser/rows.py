@@ -82,15 +82,15 @@ class Fields:
 
     def figure(self, name: str) -> float | None:
         """The field ``name`` as a finite number of 0 or more; None when it is not there."""
-        said = str(getattr(self, name)).strip()
-        if not said:
+        text = str(getattr(self, name)).strip()
+        if not text:
             return None
-        number = decimal(said)
+        number = decimal(text)
         if number is None:
-            hint = " (run perf with LC_ALL=C)" if "," in said else ""
-            raise ParseError(self.line, f"{name} is {said!r}, no number{hint}", self.text)
+            hint = " (run perf with LC_ALL=C)" if "," in text else ""
+            raise ParseError(self.line, f"{name} is {text!r}, no number{hint}", self.text)
         if number < 0:
-            raise ParseError(self.line, f"{name} is {said!r}, below 0", self.text)
+            raise ParseError(self.line, f"{name} is {text!r}, below 0", self.text)
         return number
 
     def row(self) -> Row:
@@ -121,11 +121,11 @@ class Fields:
 
     def _judge(self, runtime: float | None, percent: float | None) -> tuple[State, float | None]:
         """By the value's own words and the run time, never by the percentage alone."""
-        said = self.value.strip()
-        if said in (NOT_SUPPORTED, NOT_COUNTED):
+        text = self.value.strip()
+        if text in (NOT_SUPPORTED, NOT_COUNTED):
             if runtime:
-                raise ParseError(self.line, f"{said}, but ran for {runtime:g} ns", self.text)
-            return (State.NOT_SUPPORTED if said == NOT_SUPPORTED else State.NOT_COUNTED), None
+                raise ParseError(self.line, f"{text}, but ran for {runtime:g} ns", self.text)
+            return (State.NOT_SUPPORTED if text == NOT_SUPPORTED else State.NOT_COUNTED), None
         value = self.figure("value")
         if value is None:
             raise ParseError(self.line, "no value", self.text)
@@ -136,11 +136,11 @@ class Fields:
         return (State.SCALED if scaled else State.COUNTED), value
 
 
-def decimal(said: str) -> float | None:
-    """The finite number that ``said`` writes out in the C locale, or None."""
-    if not _DECIMAL.fullmatch(said):
+def decimal(text: str) -> float | None:
+    """The finite number that ``text`` writes out in the C locale, or None."""
+    if not _DECIMAL.fullmatch(text):
         return None
-    number = float(said)
+    number = float(text)
     return number if math.isfinite(number) else None
 
 
@@ -152,10 +152,10 @@ def metric(value: str, unit: str) -> tuple[Metric, ...]:
     return (Metric(decimal(value.strip()), unit),)
 
 
-def joined(found: Iterator[Row | Metric]) -> Iterator[Row]:
+def joined(items: Iterator[Row | Metric]) -> Iterator[Row]:
     """Rows with the metrics that follow each on lines of their own."""
     held: Row | None = None
-    for item in found:
+    for item in items:
         if isinstance(item, Row):
             if held is not None:
                 yield held

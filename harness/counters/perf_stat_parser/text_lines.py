@@ -49,8 +49,8 @@ def _items(lines: Iterable[str]) -> Iterator[Row | Metric]:
             raise ParseError(number, "no count that can be read", text)
 
 
-def _metric(said: str) -> tuple[Metric, ...]:
-    match = _METRIC.match(said.strip())
+def _metric(text: str) -> tuple[Metric, ...]:
+    match = _METRIC.match(text.strip())
     return metric(match["value"], match["unit"]) if match else ()
 
 

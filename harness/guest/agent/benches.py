@@ -107,8 +107,8 @@ class Benches:
         for instance, running in enumerate(self.instances):
             status = running.process.poll()
             if status is not None:
-                said = " ".join(running.text().split())[-300:]
-                raise WorkloadFailed(f"instance {instance} ended with {status}: {said}")
+                output = " ".join(running.text().split())[-300:]
+                raise WorkloadFailed(f"instance {instance} ended with {status}: {output}")
 
     def report_programs(self, ctx: Context) -> None:
         """Emit how many programs each instance holds, while they still do.

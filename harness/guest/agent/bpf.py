@@ -79,21 +79,21 @@ def programs() -> list[dict[str, object]]:
 
     Raises OSError when the kernel has no bpf(2) or refuses it.
     """
-    found: list[dict[str, object]] = []
+    infos: list[dict[str, object]] = []
     current = 0
     while True:
         attr = _words(current)
         try:
             _bpf(PROG_GET_NEXT_ID, attr, 12)
         except FileNotFoundError:
-            return found
+            return infos
         current = attr[1]
         try:
             fd = _bpf(PROG_GET_FD_BY_ID, _words(current), 12)
         except FileNotFoundError:
             continue  # unloaded meanwhile
         try:
-            found.append(_info(fd))
+            infos.append(_info(fd))
         finally:
             os.close(fd)
 

@@ -130,12 +130,12 @@ def parse(data: bytes | str, where: str) -> object:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in document:
             raise WireError(f"key {shown(key)} is given twice")
-        found[key] = value
-    return found
+        document[key] = value
+    return document
 
 
 def _no_number(constant: str) -> Any:

@@ -23,35 +23,37 @@ LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a log tells: verdicts by name, and what the failing ones said."""
+class Results:
+    """What a log tells: verdicts by name, and the output of the failing ones."""
 
     verdicts: dict[str, str] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    output: dict[str, str] = field(default_factory=dict)
 
 
-def merged(parts: Iterable[Found]) -> Found:
+def merged(parts: Iterable[Results]) -> Results:
     """All of ``parts``. A test that was run several times failed if it failed once."""
     order = (FAIL, PASS, SKIP)
     verdicts: dict[str, str] = {}
-    said: dict[str, str] = {}
+    output: dict[str, str] = {}
     for part in parts:
         for name, word in part.verdicts.items():
             verdicts[name] = min(verdicts.get(name, word), word, key=order.index)
-        said |= part.said
-    return Found(verdicts, said)
+        output |= part.output
+    return Results(verdicts, output)
 
 
-def report(ctx: Context, found: Found) -> None:
-    """Tell the host every verdict and how many there are of each; keep what failures said."""
-    if not found.verdicts:
+def report(ctx: Context, results: Results) -> None:
+    """Tell the host every verdict and how many there are of each; keep what failures printed."""
+    if not results.verdicts:
         raise WorkloadFailed("no test was run")
-    ctx.verdicts(found.verdicts)
-    count = Counter(found.verdicts.values())
+    ctx.verdicts(results.verdicts)
+    count = Counter(results.verdicts.values())
     ctx.emit("test.passed", count[PASS], "test")
     ctx.emit("test.failed", count[FAIL], "test")
     ctx.emit("test.skipped", count[SKIP], "test")
-    text = "".join(f"== {name}\n{said.rstrip()}\n" for name, said in sorted(found.said.items()))
+    text = "".join(
+        f"== {name}\n{output.rstrip()}\n" for name, output in sorted(results.output.items())
+    )
     if text:
         ctx.keep("failures.txt", text.encode(errors="replace"))
 
@@ -121,11 +123,11 @@ def module_log(module: str, options: Sequence[str], refuses: str = "") -> list[s
         )
         if done.returncode == 0:
             subprocess.run(["modprobe", "-r", module], check=True, timeout=600)
-    said = done.stdout.decode(errors="replace").strip()
-    if "not found" in said:
-        raise WorkloadFailed(f"this kernel has no module {module}: {said}")
-    if refuses and refuses not in said:
-        raise WorkloadFailed(f"modprobe {module} ended with {done.returncode}: {said}")
+    stderr = done.stdout.decode(errors="replace").strip()
+    if "not found" in stderr:
+        raise WorkloadFailed(f"this kernel has no module {module}: {stderr}")
+    if refuses and refuses not in stderr:
+        raise WorkloadFailed(f"modprobe {module} ended with {done.returncode}: {stderr}")
     if log.lost:
         raise WorkloadFailed(f"{module} logs faster than its log was read")
     return log.lines
@@ -135,12 +137,12 @@ _BPF_TEST = re.compile(r"test_bpf: #(\d+) (.*?) ?(?:jited:\d.*)?$")
 _BPF_SUMMARY = re.compile(r"Summary: (\d+) PASSED, (\d+) FAILED(?:, \[(\d+)/(\d+) JIT'ed\])?")
 
 
-def parse_test_bpf(suite: str, lines: Iterable[str]) -> tuple[Found, int, int]:
+def parse_test_bpf(suite: str, lines: Iterable[str]) -> tuple[Results, int, int]:
     """Verdicts of lib/test_bpf.c; how many programs were JITed, and how many were run.
 
     Raises WorkloadFailed when they are not as many as the module's own summary says.
     """
-    found = Found()
+    results = Results()
     summary = None
     for line in lines:
         if match := _BPF_SUMMARY.search(line):
@@ -148,27 +150,27 @@ def parse_test_bpf(suite: str, lines: Iterable[str]) -> tuple[Found, int, int]:
         elif match := _BPF_TEST.match(line):
             words = re.split(r" (?:PASS|FAIL)\b", match[2])[0]
             name = f"{suite} #{match[1]} {words.strip()}"
-            found.verdicts[name] = PASS if line.split()[-1] == "PASS" else FAIL
-            if found.verdicts[name] is FAIL:
-                found.said[name] = line
+            results.verdicts[name] = PASS if line.split()[-1] == "PASS" else FAIL
+            if results.verdicts[name] is FAIL:
+                results.output[name] = line
     if summary is None:
         raise WorkloadFailed(f"{suite} did not come to its summary")
-    passed = sum(word == PASS for word in found.verdicts.values())
-    if [passed, len(found.verdicts) - passed] != summary[:2]:
+    passed = sum(word == PASS for word in results.verdicts.values())
+    if [passed, len(results.verdicts) - passed] != summary[:2]:
         raise WorkloadFailed(
             f"{suite} says {summary[0]} passed and {summary[1]} failed, its lines say "
-            f"{passed} and {len(found.verdicts) - passed}"
+            f"{passed} and {len(results.verdicts) - passed}"
         )
-    return found, summary[2], summary[3]
+    return results, summary[2], summary[3]
 
 
 _VMALLOC = re.compile(r"Summary: (\w+) passed: (\d+) failed: (\d+) ")
 
 
-def parse_vmalloc(lines: Iterable[str]) -> Found:
+def parse_vmalloc(lines: Iterable[str]) -> Results:
     """Verdicts of lib/test_vmalloc.c: a summary for each test and thread."""
     parts = [
-        Found(
+        Results(
             {match[1]: PASS if int(match[2]) and not int(match[3]) else FAIL},
             {} if not int(match[3]) else {match[1]: line},
         )
@@ -181,15 +183,15 @@ def parse_vmalloc(lines: Iterable[str]) -> Found:
 _EXECMEM = re.compile(r"test_execmem: (\w+): (ok|FAILED.*)$")
 
 
-def parse_execmem(lines: Iterable[str]) -> Found:
+def parse_execmem(lines: Iterable[str]) -> Results:
     """Verdicts of lib/test_execmem.c: a line for each test."""
-    found = Found()
+    results = Results()
     for line in lines:
         if match := _EXECMEM.search(line):
-            found.verdicts[match[1]] = PASS if match[2] == "ok" else FAIL
+            results.verdicts[match[1]] = PASS if match[2] == "ok" else FAIL
             if match[2] != "ok":
-                found.said[match[1]] = line
-    return found
+                results.output[match[1]] = line
+    return results
 
 
 # BPF self-tests
@@ -198,21 +200,21 @@ _PROG_TEST = re.compile(r"^#\d+(?:/\d+)? +(\S.*):(OK|FAIL|SKIP)$")
 _WORDS = {"OK": PASS, "FAIL": FAIL, "SKIP": SKIP}
 
 
-def parse_test_progs(test: str, text: str, ended: str) -> Found:
+def parse_test_progs(test: str, text: str, ended: str) -> Results:
     """Verdicts of one run of test_progs for ``test`` and its subtests.
 
     ``ended`` says how the program ended, "" when it did as it should.
     """
-    found = Found()
+    results = Results()
     for line in text.splitlines():
         if match := _PROG_TEST.match(line.strip()):
-            found.verdicts[match[1].replace(" ", "_")] = _WORDS[match[2]]
-    if ended or test not in found.verdicts:
-        found.verdicts[test] = FAIL
-        found.said[test] = f"{text[-4000:]}\n{ended or 'no verdict'}"
-    elif found.verdicts[test] == FAIL:
-        found.said[test] = text[-4000:]
-    return found
+            results.verdicts[match[1].replace(" ", "_")] = _WORDS[match[2]]
+    if ended or test not in results.verdicts:
+        results.verdicts[test] = FAIL
+        results.output[test] = f"{text[-4000:]}\n{ended or 'no verdict'}"
+    elif results.verdicts[test] == FAIL:
+        results.output[test] = text[-4000:]
+    return results
 
 
 def selftest_names() -> list[str]:
@@ -228,7 +230,7 @@ def selftest_names() -> list[str]:
     return names
 
 
-def run_selftest(test: str, wrapper: Sequence[str] = ()) -> Found:
+def run_selftest(test: str, wrapper: Sequence[str] = ()) -> Results:
     """Run ``test`` in a process of its own, so that its end is only its own."""
     argv = [*wrapper, str(SELFTESTS / "test_progs"), "--allow", test]
     ended = ""
@@ -251,11 +253,11 @@ def run_selftest(test: str, wrapper: Sequence[str] = ()) -> Found:
 
 
 def side_by_side(
-    tests: Sequence[str], workers: int, run: Callable[[str], Found]
-) -> list[tuple[str, Found]]:
+    tests: Sequence[str], workers: int, run: Callable[[str], Results]
+) -> list[tuple[str, Results]]:
     """Run ``tests`` in their order, ``workers`` of them at a time."""
     waiting = list(reversed(tests))
-    done: list[tuple[str, Found]] = []
+    done: list[tuple[str, Results]] = []
 
     def work() -> None:
         while True:

@@ -151,14 +151,14 @@ class Windows(Record):
 
     @classmethod
     def from_json(cls, value: object, where: str) -> Self:
-        found = []
+        windows = []
         for key, one in mapping(lambda inner, _: inner)(value, where).items():
             if not re.fullmatch(r"[1-9][0-9]?", key, re.ASCII):
                 raise WireError(f"{where}: {shown(key)} is no window's number")
             if not isinstance(one, dict) or "number" in one:
                 raise WireError(f"{where}.{key}: {shown(one)} is no window")
-            found.append(Window.from_json({**one, "number": int(key)}, f"{where}.{key}"))
-        return cls(windows=tuple(found))
+            windows.append(Window.from_json({**one, "number": int(key)}, f"{where}.{key}"))
+        return cls(windows=tuple(windows))
 
     def to_json(self) -> object:
         return {str(one.number): {"label": one.label, "ns": one.ns} for one in self.windows}

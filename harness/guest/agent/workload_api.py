@@ -129,9 +129,9 @@ class Context:
         """Keep raw output beside the record, as ``workload/<name>``, once for each name."""
         self._channel.send(Kind.FILE, f"workload/{name}", data)
 
-    def verdicts(self, found: dict[str, str]) -> None:
+    def verdicts(self, words: dict[str, str]) -> None:
         """What each test came to: name -> ``pass``, ``fail`` or ``skip``; kept in the record."""
-        self._channel.record(wire.Verdicts(words=found))
+        self._channel.record(wire.Verdicts(words=words))
 
     @contextmanager
     def cycle(self, number: int) -> Iterator[None]:

@@ -57,7 +57,7 @@ def test_jit_tests(kernel_tests: ModuleType) -> None:
         "test_bpf #4 JMP:": "fail",
     }
     assert (jited, run) == (2, 2)
-    assert "ret 3 != 4" in found.said["test_bpf #1 DIV by 0"]
+    assert "ret 3 != 4" in found.output["test_bpf #1 DIV by 0"]
 
 
 def test_a_log_with_a_line_less_than_its_summary(

@@ -94,7 +94,7 @@ def test_self_tests_that_there_are_not(monkeypatch: pytest.MonkeyPatch, workload
 def test_self_tests_by_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     module = workload_module(monkeypatch, "selftests", "selftests")
     monkeypatch.setattr(module, "selftest_names", lambda: ["xdp", "xdp_link", "tailcalls", "ksyms"])
-    monkeypatch.setattr(module, "run_selftest", lambda test: module.Found({test: "pass"}))
+    monkeypatch.setattr(module, "run_selftest", lambda test: module.Results({test: "pass"}))
     guest = run(module, Guest("selftests", tests="xdp*,ksyms"))
     assert list(guest.found) == ["xdp", "xdp_link", "ksyms"]
 
@@ -107,7 +107,7 @@ def test_self_tests_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_selftest(test: str, apart: tuple[str, ...]) -> Any:
         assert apart[0] == "unshare"
         ran.append(test)
-        return importable.Found({test: "fail" if ran.count(test) == 2 else "pass"})
+        return importable.Results({test: "fail" if ran.count(test) == 2 else "pass"})
 
     importable = workload_module(monkeypatch, "test-bpf", "agent.kernel_tests")
     monkeypatch.setattr(module, "selftest_names", lambda: names)
