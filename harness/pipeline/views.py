@@ -10,7 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from harness.analysis.compare import Comparison, compare
+from harness.analysis.compare import compare
+from harness.analysis.comparison import Comparison
 from harness.config import definitions, settings
 from harness.itlb import plugin as itlb
 from harness.kernel import Kernel

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.comparability import Settings
-from harness.analysis.compare import Block, Cell, Comparison
+from harness.analysis.comparison import Block, Cell, Comparison
 from harness.model.trial_settings import Pti
 from harness.report import wording
 from harness.report.decisive import Decided, decided

@@ -9,7 +9,7 @@ the readings that it reports itself.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.analysis.compare import Block, Per, Row
+from harness.analysis.comparison import Block, Per, Row
 from harness.metrics.catalogue import COUNTED_CALLS
 from harness.model.reading import Source
 from harness.model.reading_spec import Section

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.analysis.compare import Block, Comparison
+from harness.analysis.comparison import Block, Comparison
 from harness.report import answer
 from harness.report.answer import Answer
 from harness.report.named import TITLE as NAMED_TITLE

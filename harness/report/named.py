@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.analysis.compare import Block
+from harness.analysis.comparison import Block
 from harness.analysis.sites import SiteCell
 from harness.model.records import MAX_SITES
 from harness.report import wording

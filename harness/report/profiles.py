@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.comparability import Settings
-from harness.analysis.compare import Block, Cell, Comparison, Per, Row
+from harness.analysis.comparison import Block, Cell, Comparison, Per, Row
 from harness.metrics.catalogue import MEASURED, ORIGIN_TITLES
 from harness.report import wording
 

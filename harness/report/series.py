@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.analysis.compare import Row
+from harness.analysis.comparison import Row
 from harness.report import wording
 
 CYCLE = "cycle"

@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.compare import Block, Cell, Row
+from harness.analysis.comparison import Block, Cell, Row
 from harness.analysis.stats import Method, Ratio, Verdict
 from harness.report import wording
 from harness.report.decisive import Decided

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import published
-from harness.analysis.compare import Block, Cell, Per, Row
+from harness.analysis.comparison import Block, Cell, Per, Row
 from harness.analysis.stats import Verdict
 from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
 from harness.model.reading import Source, Status

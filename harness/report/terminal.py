@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis import published
-from harness.analysis.compare import Comparison
+from harness.analysis.comparison import Comparison
 from harness.analysis.verdicts import FAIL, NOT_RUN
 from harness.report import answer
 from harness.report.named import TITLE as NAMED_TITLE

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis import compare
-from harness.analysis.compare import Block, Comparison, Per, Row
+from harness.analysis.comparison import Block, Comparison, Per, Row
 from harness.analysis.stats import Verdict
 from harness.errors import UserError
 from harness.model.reading import Reading, Source, Status, unknown

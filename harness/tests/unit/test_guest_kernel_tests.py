@@ -77,7 +77,7 @@ def test_vmalloc_fails_if_one_thread_does(kernel_tests: ModuleType) -> None:
 def test_execmem(kernel_tests: ModuleType) -> None:
     found = kernel_tests.parse_execmem(EXECMEM)
     assert found.verdicts == {"overlap": "pass", "bounds": "fail"}
-    assert list(found.said) == ["bounds"]
+    assert list(found.output) == ["bounds"]
 
 
 def test_records_of_the_kernels_log(kernel_tests: ModuleType) -> None:
@@ -94,7 +94,7 @@ def test_records_of_the_kernels_log(kernel_tests: ModuleType) -> None:
 def test_self_tests(kernel_tests: ModuleType) -> None:
     found = kernel_tests.parse_test_progs("fexit_sleep", PROGS, "")
     assert found.verdicts == {"fexit_sleep/lskel_one": "pass", "fexit_sleep": "pass"}
-    assert found.said == {}
+    assert found.output == {}
 
 
 @pytest.mark.parametrize(
@@ -106,22 +106,22 @@ def test_a_self_test_without_a_good_end_has_failed(
 ) -> None:
     found = kernel_tests.parse_test_progs("fexit_sleep", text, ended)
     assert found.verdicts["fexit_sleep"] == "fail"
-    assert "fexit_sleep" in found.said
+    assert "fexit_sleep" in found.output
 
 
 def test_several_runs_of_one_test(kernel_tests: ModuleType) -> None:
-    parts = [kernel_tests.Found({"a": word}) for word in ("pass", "fail", "pass")]
+    parts = [kernel_tests.Results({"a": word}) for word in ("pass", "fail", "pass")]
     assert kernel_tests.merged(parts).verdicts == {"a": "fail"}
-    parts = [kernel_tests.Found({"a": word}) for word in ("skip", "pass")]
+    parts = [kernel_tests.Results({"a": word}) for word in ("skip", "pass")]
     assert kernel_tests.merged(parts).verdicts == {"a": "pass"}
 
 
 def test_all_are_run_side_by_side(kernel_tests: ModuleType) -> None:
     names = [f"t{n}" for n in range(20)]
-    done = kernel_tests.side_by_side(names, 3, lambda t: kernel_tests.Found({t: "pass"}))
+    done = kernel_tests.side_by_side(names, 3, lambda t: kernel_tests.Results({t: "pass"}))
     assert sorted(name for name, _ in done) == sorted(names)
 
 
 def test_nothing_run_is_no_pass(kernel_tests: ModuleType, failed: type[Exception]) -> None:
     with pytest.raises(failed, match="no test was run"):
-        kernel_tests.report(None, kernel_tests.Found())
+        kernel_tests.report(None, kernel_tests.Results())

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from harness.analysis import compare
-from harness.analysis.compare import Comparison
+from harness.analysis.comparison import Comparison
 from harness.model.reading import Reading, Source, Status, unknown
 from harness.report import answer, markdown, tables, terminal
 from harness.report.answer import AnswerLine
