@@ -18,7 +18,7 @@ def cache_dir() -> Path:
     """The cache folder, made if need be: $EXECMEM_BENCH_CACHE or the user's cache folder.
 
     Nothing in it is needed for correctness; it may be removed at any time. Raises
-    PrerequisiteError when it is no folder and cannot be made.
+    PrerequisiteError when it is not a folder and cannot be made.
     """
     chosen = os.environ.get("EXECMEM_BENCH_CACHE")
     path = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("execmem-bench"))

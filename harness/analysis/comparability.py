@@ -181,9 +181,9 @@ def check(manifests: Sequence[Manifest], allow: Collection[str] = ()) -> tuple[s
             if mismatch.key not in allow:
                 raise UserError(
                     f"runs cannot be compared: {mismatch}",
-                    f"make them alike, or compare in spite of it with --allow '{mismatch.key}'",
+                    f"make them equal, or allow the difference with --allow '{mismatch.key}'",
                 )
-            notes.append(f"compared in spite of it: {mismatch}")
+            notes.append(f"compared although they differ: {mismatch}")
     kernels = {kernel.name: kernel for m in manifests for kernel in m.kernels}
     return tuple(dict.fromkeys([*notes, *differences(kernels), *unchecked(kernels)]))
 

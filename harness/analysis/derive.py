@@ -131,7 +131,7 @@ def pick_source(
 def divided(reading: Reading, by: Reading | None, per: str) -> Reading:
     """``reading`` per unit of ``by``, its unit ``<unit>/<per>``.
 
-    Unknown when either is, and when ``by`` is 0: a rate over nothing is no rate.
+    Unknown when either is, and when ``by`` is 0: a rate over nothing is not a rate.
     """
     unit = f"{reading.unit}/{per}"
     if reading.value is None:

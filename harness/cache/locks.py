@@ -79,7 +79,7 @@ def locked(path: Path) -> bool:
 
 
 def held(path: Path) -> bool:
-    """Whether a process holds the entry at ``path``; what is no folder is held by none."""
+    """Whether a process holds the entry at ``path``; what is not a folder is held by none."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

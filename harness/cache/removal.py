@@ -38,7 +38,7 @@ def remove(path: Path, guards: Sequence[Path]) -> bool:
 def _aside(path: Path) -> Path | None:
     """Rename ``path`` to a name that no reader knows; None where a process holds it."""
     if path.is_symlink() or not path.is_dir() or path.name.startswith("."):
-        return path  # no entry: nobody holds it, and what is left of it is no entry either
+        return path  # no entry: nobody holds it, and what is left of it is not an entry either
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

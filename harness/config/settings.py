@@ -87,7 +87,7 @@ def suite(raw: Mapping[str, Any], where: str) -> SuiteSpec:
     for name in others["params"]:
         if name not in others["workloads"]:
             raise UserError(
-                f"{where}: params.{name}: {name!r} is no workload of this suite",
+                f"{where}: params.{name}: {name!r} is not a workload of this suite",
                 f"it has: {', '.join(others['workloads'])}",
             )
     return SuiteSpec(**others, settings=combinations(values))

@@ -69,7 +69,7 @@ def parse_header(data: bytes) -> BootHeader:
         raise ValueError(f"boot flag is {flag:#06x}, not {_BOOT_FLAG:#06x}")
     (protocol,) = struct.unpack_from("<H", data, 0x206)
     if protocol < 0x0200 or not data[0x211] & 1:
-        raise ValueError(f"boot protocol {protocol >> 8}.{protocol & 0xFF:02} is no bzImage")
+        raise ValueError(f"boot protocol {protocol >> 8}.{protocol & 0xFF:02} is not a bzImage")
     (paragraphs,) = struct.unpack_from("<I", data, 0x1F4)
     setup_bytes = ((data[0x1F1] or 4) + 1) * SECTOR
     (version,) = struct.unpack_from("<H", data, 0x20E)

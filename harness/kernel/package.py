@@ -32,7 +32,7 @@ _NAME = re.compile(rf"linux-(?:{'|'.join(_PARTS)})-(?P<release>.+)")
 def fields(path: Path) -> dict[str, str]:
     """Name, version, architecture and dependencies of a package, as its control file has them.
 
-    Raises UserError when it is no Debian package.
+    Raises UserError when it is not a Debian package.
     """
     names = ("Package", "Version", "Architecture", "Depends")
     try:

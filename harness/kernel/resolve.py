@@ -28,7 +28,7 @@ def resolve(
 
     Images are checked, packages are unpacked below ``packages``, nothing is built. A variant
     under a name of the user's is that variant with another name. Raises UserError naming what
-    is no kernel, and two kernels with one name.
+    is not a kernel, and two kernels with one name.
     """
     if not text:
         return tuple(spec for spec in variants.values() if not spec.by_name_only)

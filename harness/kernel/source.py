@@ -63,7 +63,7 @@ def locate(base: str, override: str | None, downloads: Path, say: Callable[[str]
     """The base source: ``override`` (a tree or tarball), else the Debian package ``base``.
 
     Where the package is not installed, one of ``DOWNLOADED`` is had from Debian's mirror and
-    kept below ``downloads``. Raises UserError for an override that is no kernel source,
+    kept below ``downloads``. Raises UserError for an override that is not a kernel source,
     PrerequisiteError when there is no source.
     """
     if override:
@@ -103,7 +103,7 @@ def user_source(text: str) -> Source:
 def version_of(text: str) -> tuple[int, int]:
     """Version and patch level of the user's tree or tarball ``text``, from its Makefile.
 
-    Raises UserError when it is no kernel source.
+    Raises UserError when it is not a kernel source.
     """
     path = Path(text).expanduser().resolve()
     if path.is_dir():
@@ -220,7 +220,7 @@ def work_name(source: Source) -> str:
 def unpack(source: Source, parent: Path, say: Callable[[str], None]) -> WorkTree:
     """The work tree of ``source`` below ``parent``, unpacked if it is not there yet.
 
-    Raises UserError when the source is no kernel, InfrastructureError when it cannot be
+    Raises UserError when the source is not a kernel, InfrastructureError when it cannot be
     unpacked (disk full, damaged tarball).
     """
     root = parent / work_name(source)

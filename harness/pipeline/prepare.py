@@ -76,7 +76,7 @@ def kernels(
 def names(text: str | None, progress: Progress) -> tuple[str, ...]:
     """Names of the kernels in ``text`` (None: every variant); nothing is built.
 
-    Raises UserError for what is no kernel.
+    Raises UserError for what is not a kernel.
     """
     packages = cache_dir() / Kind.PACKAGES
     return tuple(k.name for k in resolve(text, definitions.variants(), packages, progress.say))

@@ -231,7 +231,8 @@ def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[
 def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
     if asked not in kernels:
         raise UserError(
-            f"--baseline {asked!r} is no kernel of this run", f"give one of: {', '.join(kernels)}"
+            f"--baseline {asked!r} is not a kernel of this run",
+            f"give one of: {', '.join(kernels)}",
         )
 
 

@@ -77,7 +77,7 @@ def check_version(raw: object, where: str) -> None:
         return
     if not isinstance(version, int):
         raise DataError(
-            f"{where}: schema: {version!r} is no schema version",
+            f"{where}: schema: {version!r} is not a schema version",
             "give a run folder that execmem-bench wrote",
         )
     remedy = (

@@ -75,5 +75,6 @@ class Target(Protocol):
     def run(self, payload: Payload) -> Ended:
         """Run the trial to its end, whatever that is.
 
-        A trial that fails is no error here. Raises errors of the whole run: no QEMU, a full disk.
+        A trial that fails is not an error here. Raises errors of the whole run: no QEMU, a full
+        disk.
         """

@@ -4,7 +4,7 @@
 A call is an execution of the function's first instruction. The model has its cumulative
 count at each edge of a trial (``snapshots``); readings are differences by phase, as those
 of the kernel's own counters are. What the compiler has inlined is not counted: a function
-that is inlined everywhere is no symbol and therefore unknown, never 0, and one that is called
+that is inlined everywhere is not a symbol and therefore unknown, never 0, and one that is called
 from its own file may be inlined there and count the other callers only (text_poke).
 
 Which functions a kernel's counters stand for (Linux 6.1 to 7.3, arch/x86/mm/tlb.c):

@@ -71,7 +71,7 @@ def kallsyms(text: str) -> tuple[Symbol, ...]:
     for number, line in enumerate(text.splitlines(), 1):
         match = _SYMBOL.fullmatch(line.rstrip())
         if not match:
-            raise DataError(f"line {number} is no symbol: {line[:60]!r}")
+            raise DataError(f"line {number} is not a symbol: {line[:60]!r}")
         symbols.append(Symbol(int(match[1], 16), match[2], match[3] or ""))
     if not symbols:
         raise DataError("no symbol in it")

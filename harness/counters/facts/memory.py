@@ -64,7 +64,7 @@ def vmalloc_callers(text: str) -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), 1):
         area = _AREA.match(line.rstrip())
         if not area:
-            raise DataError(f"line {number} is no vmalloc area: {line[:QUOTED]!r}")
+            raise DataError(f"line {number} is not a vmalloc area: {line[:QUOTED]!r}")
         rest = area["rest"] or ""
         pages = _PAGES.search(rest)
         if not pages:
@@ -106,7 +106,7 @@ def slab_caches(text: str) -> dict[str, int]:
             continue
         cache = _SLAB.match(line)
         if not cache:
-            raise DataError(f"line {number} is no slab cache: {line[:QUOTED]!r}")
+            raise DataError(f"line {number} is not a slab cache: {line[:QUOTED]!r}")
         size = int(cache["pages"]) * int(cache["slabs"]) * PAGE_BYTES
         by_cache[cache["name"]] = by_cache.get(cache["name"], 0) + size
     if not by_cache:
@@ -133,7 +133,7 @@ def buddy(text: str) -> dict[str, int]:
         zone = _ZONE.match(line)
         blocks = [int(word) for word in zone[1].split()] if zone else []
         if len(blocks) != LARGE_ORDER + 2:
-            raise DataError(f"line {number} is no zone with 11 orders: {line[:QUOTED]!r}")
+            raise DataError(f"line {number} is not a zone with 11 orders: {line[:QUOTED]!r}")
         total += sum(n << order for order, n in enumerate(blocks[LARGE_ORDER:]))
         zones += 1
     if not zones:

@@ -50,7 +50,7 @@ def parse(text: str) -> tuple[Module, ...]:
     for number, line in enumerate(text.splitlines(), 1):
         match = _LINE.match(line)
         if not match:
-            raise DataError(f"line {number} is no module: {line[:QUOTED]!r}")
+            raise DataError(f"line {number} is not a module: {line[:QUOTED]!r}")
         modules.append(Module(match[1], int(match[4], 16) or None, int(match[2])))
     if modules and not any(module.start for module in modules):
         raise DataError("line 1 hides the address: kptr_restrict")

@@ -122,7 +122,7 @@ def parse(text: str) -> PageTables:
         else:
             match = _RANGE.match(line.rstrip())
             if not match:
-                raise DataError(f"line {number} is no page-table range: {line[:QUOTED]!r}")
+                raise DataError(f"line {number} is not a page-table range: {line[:QUOTED]!r}")
             if not begun or begun[-1][1] != section:
                 begun.append((int(match[1], 16), section))
             mapped = _range(number, match, section)
@@ -149,7 +149,7 @@ def _range(number: int, match: re.Match[str], section: str) -> Range | None:
         raise DataError(f"line {number} does not say what is allowed: {line[:QUOTED]!r}")
     end = end or ADDRESS_SPACE  # the last range ends where 64 bits do
     if end <= start or start % size or end % size:
-        raise DataError(f"line {number} is no run of {level} pages: {line[:QUOTED]!r}")
+        raise DataError(f"line {number} is not a run of {level} pages: {line[:QUOTED]!r}")
     return Range(
         start=start,
         end=end,

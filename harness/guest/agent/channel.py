@@ -22,7 +22,7 @@ class Channel:
 
     def send(self, kind: Kind, name: str, payload: bytes) -> None:
         """Send one frame; spaces in ``name`` become underscores. Raises WireError for a name
-        that is no relative path."""
+        that is not a relative path."""
         name = name.replace(" ", "_")
         frames.check_name(name, str(kind))
         lines = frames.encode(self._seq, kind, name, payload)

@@ -31,7 +31,7 @@ def shown(value: object) -> str:
 def text(value: object, where: str) -> str:
     """A string that can be written as UTF-8."""
     if not isinstance(value, str):
-        raise WireError(f"{where}: {shown(value)} is no text")
+        raise WireError(f"{where}: {shown(value)} is not a string")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -51,7 +51,7 @@ def integer(least: int = LEAST, most: int = MOST) -> Callable[[object, str], int
 
     def check(value: object, where: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise WireError(f"{where}: {shown(value)} is no integer")
+            raise WireError(f"{where}: {shown(value)} is not an integer")
         if not least <= value <= most:
             raise WireError(f"{where}: {shown(value)} is not within {least} to {most}")
         return value
@@ -66,7 +66,7 @@ def number(value: object, where: str) -> int | float:
             raise WireError(f"{where}: {value} is not finite")
         return value
     if not isinstance(value, int) or isinstance(value, bool):
-        raise WireError(f"{where}: {shown(value)} is no number")
+        raise WireError(f"{where}: {shown(value)} is not a number")
     return integer()(value, where)
 
 
@@ -94,7 +94,7 @@ def mapping(check: Callable[[object, str], Checked]) -> Callable[[object, str], 
 
     def check_all(value: object, where: str) -> dict[str, Checked]:
         if not isinstance(value, dict):
-            raise WireError(f"{where}: {shown(value)} is no object")
+            raise WireError(f"{where}: {shown(value)} is not an object")
         return {
             word(key, f"{where} (key)"): check(one, f"{where}[{shown(key)}]")
             for key, one in value.items()
@@ -106,7 +106,7 @@ def mapping(check: Callable[[object, str], Checked]) -> Callable[[object, str], 
 def texts(value: object, where: str) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, list):
-        raise WireError(f"{where}: {shown(value)} is no list")
+        raise WireError(f"{where}: {shown(value)} is not a list")
     return tuple(text(one, f"{where}[{at}]") for at, one in enumerate(value))
 
 
@@ -139,4 +139,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> Any:
-    raise WireError(f"{constant} is no number of JSON")
+    raise WireError(f"{constant} is not a number of JSON")

@@ -69,7 +69,7 @@ def parse_line(number: int, line: str) -> Part:
     """Line ``number`` of the channel. Raises WireError."""
     match = _LINE.fullmatch(line)
     if match is None:
-        raise WireError(f"guest output line {number} is no frame: {shown(line)}")
+        raise WireError(f"guest output line {number} is not a frame: {shown(line)}")
     where = f"guest output line {number} ({shown(' '.join(line.split(' ')[:4]))})"
     try:
         data = base64.b64decode(match[7], validate=True)
@@ -92,7 +92,7 @@ def check_name(name: str, where: str) -> None:
     """Raises WireError unless ``name`` is a relative path that stays where it is put."""
     steps = name.split("/")
     if not _NAME.fullmatch(name) or any(step in ("", ".", "..") for step in steps):
-        raise WireError(f"{where}: {shown(name)} is no relative name")
+        raise WireError(f"{where}: {shown(name)} is not a relative name")
 
 
 def unpack(packed: bytes, where: str, most: int = FRAME_BYTES) -> bytes:

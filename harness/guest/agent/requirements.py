@@ -161,7 +161,7 @@ def needing(title: str, options: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # pyroute2's NetlinkError is no OSError and has the number in another place.
+        # pyroute2's NetlinkError is not an OSError and has the number in another place.
         number = getattr(error, "code", None) or getattr(error, "errno", None)
         if number not in _ABSENT:
             raise

@@ -54,7 +54,7 @@ class Record:
     def from_json(cls, value: object, where: str) -> Self:
         """The record of a JSON value. Raises WireError."""
         if not isinstance(value, dict):
-            raise WireError(f"{where}: {shown(value)} is no object")
+            raise WireError(f"{where}: {shown(value)} is not an object")
         known = {one.name: one for one in fields(cls)}
         for key in value:
             if key not in known:
@@ -154,9 +154,9 @@ class Windows(Record):
         windows = []
         for key, one in mapping(lambda inner, _: inner)(value, where).items():
             if not re.fullmatch(r"[1-9][0-9]?", key, re.ASCII):
-                raise WireError(f"{where}: {shown(key)} is no window's number")
+                raise WireError(f"{where}: {shown(key)} is not a window's number")
             if not isinstance(one, dict) or "number" in one:
-                raise WireError(f"{where}.{key}: {shown(one)} is no window")
+                raise WireError(f"{where}.{key}: {shown(one)} is not a window")
             windows.append(Window.from_json({**one, "number": int(key)}, f"{where}.{key}"))
         return cls(windows=tuple(windows))
 

@@ -113,7 +113,7 @@ class Context:
         reason: str = "",
     ) -> None:
         """A reading of the workload's own, once for each name and labels. ``value`` None needs
-        another status and a reason. Raises WireError for what is no reading."""
+        another status and a reason. Raises WireError for what is not a reading."""
         self._channel.record(
             wire.WorkloadReading(
                 name=name,

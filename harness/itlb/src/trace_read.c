@@ -119,9 +119,9 @@ static bool get_header(struct reader *r)
 
 	for (i = 0; i < sizeof(magic); i++)
 		if (!get_byte(r, (uint8_t *)&magic[i]))
-			return gzdirect(r->file) ? refuse(r, "this is no trace") : false;
+			return gzdirect(r->file) ? refuse(r, "this is not a trace") : false;
 	if (gzdirect(r->file) || memcmp(magic, TRACE_MAGIC, sizeof(magic)))
-		return refuse(r, "this is no trace");
+		return refuse(r, "this is not a trace");
 	if (!get_number(r, &version))
 		return false;
 	if (version != TRACE_VERSION)

@@ -177,7 +177,7 @@ def test_edges(
     ],
 )
 def test_verdict(low: float, high: float, verdict: Verdict) -> None:
-    """A wide interval is no proof that nothing changed."""
+    """A wide interval is not a proof that nothing changed."""
     found = Ratio(value=(low + high) / 2, low=low, high=high, n=3, method=Method.PAIRED_LOG)
     assert found.verdict is verdict
 

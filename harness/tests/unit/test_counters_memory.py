@@ -53,7 +53,7 @@ CACHE = "x 1 1 64 64 1 : tunables 0 0 0 : slabdata 1 1 0\n"
     [
         (memory.vmalloc, "", "no area"),
         (memory.vmalloc, "0x1-0x2 4096 pages=1 vmalloc\n", "line 1 names no caller"),
-        (memory.vmalloc, "[0x1-0x2] 4096 f+0x1/0x2 pages=1\n", "line 1 is no vmalloc area"),
+        (memory.vmalloc, "[0x1-0x2] 4096 f+0x1/0x2 pages=1\n", "line 1 is not a vmalloc area"),
         (memory.slab, "slabinfo - version: 3.0\n" + CACHE, "version: 2.1"),
         (memory.slab, "", "version: 2.1"),
         (memory.slab, "slabinfo - version: 2.1\n# name\n", "no cache"),

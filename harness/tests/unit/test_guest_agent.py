@@ -200,9 +200,9 @@ def test_a_channel_numbers_its_lines_and_names_have_no_spaces(tmp_path: Path) ->
     channel.send(Kind.FILE, "a b", bytes(range(256)) * 200)
     windows = wire.Windows(windows=(wire.Window(number=1, label="measured", ns=5),))
     channel.record(windows)
-    with pytest.raises(wire.WireError, match=r"file: '\.\./b' is no relative name"):
+    with pytest.raises(wire.WireError, match=r"file: '\.\./b' is not a relative name"):
         channel.send(Kind.FILE, "../b", b"")
-    with pytest.raises(wire.WireError, match="perf_status: 'x' is no integer"):
+    with pytest.raises(wire.WireError, match="perf_status: 'x' is not an integer"):
         channel.record(wire.PerfStatus(status="x"))  # type: ignore[arg-type]
     channel.done(wire.Done(status="ok"))
     channel.close()

@@ -94,7 +94,7 @@ def test_gap_names_the_missing_frames() -> None:
 
 
 def test_foreign_text_is_refused() -> None:
-    with pytest.raises(WireError, match="line 1 is no frame"):
+    with pytest.raises(WireError, match="line 1 is not a frame"):
         parse(b"hello\n")
 
 

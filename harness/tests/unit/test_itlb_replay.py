@@ -278,11 +278,11 @@ def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_pat
     trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x02", b"EMBTRACE\x01", 1)))
     refused(programs, trace, "the trace has version 1; this program reads version 2")
     trace.write_bytes(gzip.compress(b"EMBTRICE" + whole[8:]))
-    refused(programs, trace, "this is no trace")
+    refused(programs, trace, "this is not a trace")
     trace.write_bytes(whole)  # not compressed
-    refused(programs, trace, "this is no trace")
+    refused(programs, trace, "this is not a trace")
     trace.write_bytes(b"")
-    refused(programs, trace, "this is no trace")
+    refused(programs, trace, "this is not a trace")
     trace.unlink()
     refused(programs, trace, "it cannot be read")
 

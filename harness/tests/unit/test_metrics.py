@@ -135,8 +135,8 @@ def emitted(path: Path) -> Iterator[tuple[str, str]]:
             continue
         if node.func.attr == "emit":
             name, _, unit = node.args[:3]
-            assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: name is no literal"
-            assert isinstance(unit, ast.Constant), f"{path}:{node.lineno}: unit is no literal"
+            assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: name is not a literal"
+            assert isinstance(unit, ast.Constant), f"{path}:{node.lineno}: unit is not a literal"
             yield str(name.value), str(unit.value)
 
 

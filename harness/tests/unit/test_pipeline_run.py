@@ -154,7 +154,7 @@ def test_a_replay_that_fails_leaves_no_run(captured: Path, tmp_path: Path) -> No
     for trial in (outcome.path / "raw").iterdir():
         (trial / trial_files.TRACE).write_bytes(b"junk")
     request = ReplayRequest(run=outcome.path.name, profiles=("zen3",), out=tmp_path)
-    with pytest.raises(DataError, match="this is no trace"):
+    with pytest.raises(DataError, match="this is not a trace"):
         replay(request, Progress(quiet=True))
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [outcome.path]
 
@@ -202,12 +202,12 @@ FAILURES: list[tuple[Change, str, str]] = [
     ),
     (lambda e: replace(e, channel=b""), "lost", "never said it was done"),
     (lambda e: replace(e, channel=e.channel[:-40]), "protocol", "guest output ends inside line"),
-    (lambda e: replace(e, channel=b"x" * 99 + b"\n"), "protocol", "line 1 is no frame"),
+    (lambda e: replace(e, channel=b"x" * 99 + b"\n"), "protocol", "line 1 is not a frame"),
     (lambda e: replace(e, report=b""), "self_check", "the iTLB model wrote no report"),
     (lambda e: replace(e, report=b"{}"), "self_check", "the iTLB model's report: "),
     (lambda e: replace(e, report=NESTED), "self_check", "RecursionError: "),
     (sends(("windows", {"2": {"label": "w", "ns": 1}})), "self_check", "saw no window 2 (w)"),
-    (sends(("reading", {**READING, "value": "1"})), "protocol", "'1' is no number"),
+    (sends(("reading", {**READING, "value": "1"})), "protocol", "'1' is not a number"),
     (sends(("reading", READING), ("reading", READING)), "protocol", "is given twice"),
     (sends(("surprise", 1)), "protocol", "unknown record 'surprise'"),
     (
@@ -376,7 +376,7 @@ def test_auto_falls_back_where_the_pmu_does_not_count(
 
 
 def test_a_baseline_that_is_no_kernel_of_the_run(captured: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--baseline 'execmem' is no kernel of this run"):
+    with pytest.raises(UserError, match="--baseline 'execmem' is not a kernel of this run"):
         started(captured, tmp_path, baseline="execmem")
     outcome = started(captured, tmp_path, baseline="upstream", seeds=(1,))
     assert load_run(outcome.path).manifest.baseline == "upstream"

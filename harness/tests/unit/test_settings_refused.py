@@ -41,7 +41,7 @@ OF_SUITE = [
     ('kernels = ["execmem", "execmem"]', "kernels[1]: execmem is there twice"),
     ("params.trig-kprobe.window_s = nan", "params.trig-kprobe.window_s: nan: give a finite number"),
     ("params.trig-kprobe.window_s = -inf", "params.trig-kprobe.window_s: -inf"),
-    ("params.churn.loads = 1", "params.churn: 'churn' is no workload of this suite"),
+    ("params.churn.loads = 1", "params.churn: 'churn' is not a workload of this suite"),
     ("settings = []", "unknown key 'settings'"),
     ("ptii = []", "unknown key 'ptii': did you mean 'pti'?"),
 ]

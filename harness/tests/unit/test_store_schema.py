@@ -45,10 +45,10 @@ def test_schema_refuses_a_record_without(field: str) -> None:
     ("raw", "said"),
     [
         ({"schema": SCHEMA_VERSION + 1}, f"version {SCHEMA_VERSION + 1}, this reads"),
-        ({"schema": "1"}, "'1' is no schema version"),
+        ({"schema": "1"}, "'1' is not a schema version"),
         ({"schema": True}, "version True"),
-        ({}, "None is no schema version"),
-        ([], "None is no schema version"),
+        ({}, "None is not a schema version"),
+        ([], "None is not a schema version"),
     ],
 )
 def test_other_versions_are_refused(raw: object, said: str) -> None:

@@ -129,7 +129,7 @@ def test_everything_sent_arrives(tmp_path: Path) -> None:
         ("raise WorkloadFailed('no load')", "workload", "WorkloadFailed: no load"),
         ("ctx.no_such_thing()", "agent", "AttributeError: "),
         ("ctx.run(['/bin/false'])", "workload", "/bin/false ended with 1"),
-        ("ctx.emit('n', '1', 'u')", "workload", "WireError: reading.value: '1' is no number"),
+        ("ctx.emit('n', '1', 'u')", "workload", "WireError: reading.value: '1' is not a number"),
     ],
 )
 def test_a_workload_that_fails_says_so(
