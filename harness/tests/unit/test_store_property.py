@@ -45,7 +45,8 @@ RECORD = st.fixed_dictionaries(
         "notes": st.lists(TEXT, max_size=2).map(tuple),
         "verdicts": st.dictionaries(TEXT, TEXT, max_size=2),
         "started": TEXT,
-        "wall_seconds": st.floats(),
+        # The host's own clock: a refused record keeps it.
+        "wall_seconds": st.floats(allow_nan=False, allow_infinity=False),
     },
 )  # fmt: skip
 
