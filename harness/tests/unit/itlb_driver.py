@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import proc
 from harness.itlb import plugin
 from harness.itlb.reference import Model, answers, load_profile
+from harness.tests.unit.compiled_once import compiled
 
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 LIBRARY = ("tlb.c", "hierarchy.c", "profile.c")
@@ -16,12 +17,11 @@ PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
 Counts = dict[str, int]
 
 
-def compile_driver(path: Path, *flags: str) -> Path:
-    """The driver as a program at ``path``."""
+def compile_driver(folder: Path, *flags: str) -> Path:
+    """The driver as a program below ``folder``."""
     files = [str(plugin.HERE / "driver.c"), *(str(plugin.SOURCES / name) for name in LIBRARY)]
-    include = f"-I{plugin.SOURCES}"
-    proc.run(["gcc", *plugin.CFLAGS, *flags, include, "-o", str(path), *files])
-    return path
+    words = ["gcc", *plugin.CFLAGS, *flags, f"-I{plugin.SOURCES}", *files]
+    return compiled(folder, lambda out: [*words, "-o", str(out)])
 
 
 def run_driver(

@@ -3,42 +3,11 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness.cli import main
-
-
-@dataclass(frozen=True)
-class Done:
-    """How the program ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Bench = Callable[..., Done]
-
-
-@pytest.fixture
-def bench(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The program in this process: starting another takes a second."""
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["execmem-bench", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        out = capfd.readouterr()
-        return Done(code, out.out, out.err)
-
-    return run
+from harness.tests.unit.in_process import Bench
 
 
 def test_the_program_as_it_is_started() -> None:

@@ -121,7 +121,7 @@ def test_write_execute_is_found() -> None:
         (RANGE.format("ro      "), "what is allowed"),
         (RANGE.format("RW ro x "), "what is allowed"),
         (RANGE.format("ro x").replace("pte", "pgd"), "maps a page at pgd"),
-        (RANGE.format("ro x").replace("pte", "pmd"), "no run of pmd pages"),
+        (RANGE.format("ro x").replace("pte", "pmd"), "not a run of pmd pages"),
         ("... some entries skipped ...", "line 2"),
     ],
 )

@@ -14,8 +14,8 @@ from harness.tests.unit.itlb_driver import PROFILES, compile_driver, run_driver
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_driver(tmp_path_factory.mktemp("driver") / "driver")
+def driver(shared_folder: Path) -> Path:
+    return compile_driver(shared_folder)
 
 
 @cache

@@ -29,9 +29,9 @@ SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def driver(shared_folder: Path) -> Path:
     """Built with ASan and UBSan: whatever is asked of it, it may not step out of line."""
-    return compile_driver(tmp_path_factory.mktemp("driver") / "driver", *SANITIZE)
+    return compile_driver(shared_folder, *SANITIZE)
 
 
 def same(driver: Path, profile: Path, trace: str, reserved: int = 0) -> str:

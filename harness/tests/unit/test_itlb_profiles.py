@@ -17,8 +17,8 @@ SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_driver(tmp_path_factory.mktemp("driver") / "driver", *SANITIZE)
+def driver(shared_folder: Path) -> Path:
+    return compile_driver(shared_folder, *SANITIZE)
 
 
 def test_the_cpus_are_there() -> None:

@@ -16,6 +16,7 @@ from harness.errors import DataError
 from harness.itlb import plugin
 from harness.itlb.replay import replay
 from harness.tests.unit import synthetic_runs as made
+from harness.tests.unit.compiled_once import compiled
 
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
@@ -23,16 +24,15 @@ SKYLAKE = plugin.profile_path("skylake-sp")
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def programs(shared_folder: Path) -> dict[str, Path]:
     """The recorder of the tests and the replay driver, both with ASan and UBSan."""
-    folder = tmp_path_factory.mktemp("replay")
-    made = {"replay": folder / "replay", "record": folder / "record"}
-    proc.run(plugin.replay_argv(made["replay"], SANITIZE))
     names = {"trace_write.c", *plugin.REPLAY, *plugin.LIBRARY} - {"trace_read.c", plugin.DRIVER}
     files = [str(plugin.HERE / "recorder.c"), *(str(plugin.SOURCES / name) for name in names)]
-    argv = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *files]
-    proc.run([*argv, "-o", str(made["record"]), "-lz"])
-    return made
+    words = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *sorted(files), "-lz"]
+    return {
+        "replay": compiled(shared_folder, lambda out: plugin.replay_argv(out, SANITIZE)),
+        "record": compiled(shared_folder, lambda out: [*words, "-o", str(out)]),
+    }
 
 
 def record(programs: dict[str, Path], folder: Path, text: str, *options: str) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.itlb import plugin
+from harness.tests.unit.compiled_once import compiled
 from harness.tests.unit.itlb_driver import SANITIZE
 
 PRESENT, WRITE, ACCESSED, DIRTY, LARGE, GLOBAL = 1, 2, 0x20, 0x40, 0x80, 0x100
@@ -134,13 +135,11 @@ def reference(tables: Tables, root: int) -> tuple[str | None, list[list[Any]]]:
 
 
 @pytest.fixture(scope="module")
-def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def walker(shared_folder: Path) -> Path:
     """The walk as a program, with ASan and UBSan."""
-    out = tmp_path_factory.mktemp("walker") / "walker"
     files = [str(plugin.HERE / "walker.c"), str(plugin.SOURCES / "snapshot.c")]
-    argv = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *files, "-o", str(out)]
-    proc.run(argv)
-    return out
+    words = ["gcc", *plugin.CFLAGS, *SANITIZE, f"-I{plugin.SOURCES}", *files]
+    return compiled(shared_folder, lambda out: [*words, "-o", str(out)])
 
 
 def walk_and_count(walker: Path, tables: Tables, bound: int = BOUND) -> tuple[Any, int]:

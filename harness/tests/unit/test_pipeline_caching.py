@@ -3,9 +3,8 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from harness.cache import Kind
 from harness.errors import PrerequisiteError
 from harness.pipeline import cache_table, caching
 from harness.pipeline.caching import Contents, Current, Item, Pruned, State
+from harness.tests.unit.in_process import Bench, Done
 from harness.tests.unit.other_process import holding
 
 DAY = 86400
@@ -307,17 +307,18 @@ def test_ages(seconds: float, text: str) -> None:
     assert cache_table.age(seconds) == text
 
 
-def command(root: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "cache", *words],
-        env={**os.environ, "EXECMEM_BENCH_CACHE": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """``execmem-bench cache`` on a cache of the test's."""
+
+    def run(root: Path, *words: str) -> Done:
+        monkeypatch.setenv("EXECMEM_BENCH_CACHE", str(root))
+        return bench("cache", *words)
+
+    return run
 
 
-def test_the_command(root: Path) -> None:
+def test_the_command(root: Path, command: Callable[..., Done]) -> None:
     listed = command(root)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "kernel old" in listed.stdout
@@ -329,13 +330,17 @@ def test_the_command(root: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("--dry-run",), ("--days", "3")])
-def test_options_of_prune_without_it(root: Path, words: tuple[str, ...]) -> None:
+def test_options_of_prune_without_it(
+    root: Path, command: Callable[..., Done], words: tuple[str, ...]
+) -> None:
     done = command(root, *words)
     assert done.returncode == 2
     assert "add --prune" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+def test_a_cache_that_is_no_folder_is_one_line(
+    tmp_path: Path, command: Callable[..., Done]
+) -> None:
     (tmp_path / "file").write_text("x")
     done = command(tmp_path / "file")
     assert done.returncode == 3
