@@ -10,6 +10,7 @@
  *   a                         flush all
  *   n                         flush all that is not global
  *   t TAG                     flush a tag
+ *   c TAG                     a write of CR3 selects a tag, below 10
  *   p VADDR TAG               flush a page
  *
  * Numbers are hexadecimal. Answers: l (first level), s (STLB), w (walk), x (not mapped).
@@ -70,6 +71,8 @@ static bool take(struct hierarchy *h, const char *line, bool data)
 		hierarchy_flush_nonglobal(h);
 	else if (sscanf(line, "t %x %c", &tag, &end) == 1 && tag <= UINT16_MAX)
 		hierarchy_flush_tag(h, tag);
+	else if (sscanf(line, "c %x %c", &tag, &end) == 1 && tag < TLB_TAGS)
+		hierarchy_select_tag(h, tag);
 	else if (sscanf(line, "p %" SCNx64 " %x %c", &vaddr, &tag, &end) == 2 && tag <= UINT16_MAX)
 		hierarchy_flush_page(h, vaddr, tag);
 	else

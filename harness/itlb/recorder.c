@@ -6,6 +6,7 @@
  *   v N                     vCPU N is there
  *   f N VADDR PAGE GLOBAL   fetch by vCPU N; PAGE is 0 (4 kB), 1 (2 MB), 2 (1 GB), 3 (none)
  *   l, s N VADDR PAGE GLOBAL   load, store
+ *   g N ID GENERATION       the kernel's record of the loaded context
  *   c N VALUE               write of CR3
  *   x N KIND                flush of all (enum flush_kind)
  *   i N VADDR               INVLPG
@@ -106,6 +107,11 @@ static void feed(struct trace *t, char op, const uint64_t *n)
 		e.kind = op == 's' ? EVENT_STORE : EVENT_LOAD;
 		trace_event(t, n[0], &e);
 		machine_data(&m, n[0], n[1], op == 's', walk, &e);
+		break;
+	case 'g':
+		e = (struct event){ .value = n[1] << 32 | n[2], .kind = EVENT_CONTEXT };
+		trace_event(t, n[0], &e);
+		machine_context(&m, n[0], n[1], n[2]);
 		break;
 	case 'c':
 		e.kind = EVENT_CR3;

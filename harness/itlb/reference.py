@@ -140,6 +140,9 @@ class Buffer:
             "lru": lambda: Oldest(self.ways),
         }
         make = makers[geometry["replacement"]]
+        limit = geometry.get("pcids", "all")
+        self.pcids: int | None = None if limit == "all" else limit
+        self.recent = [0]  # tags, the current one first
         self.sets: list[list[Entry | None]] = [[None] * self.ways for _ in range(self.count)]
         self.policies = [make() for _ in range(self.count)]
 
@@ -178,6 +181,15 @@ class Buffer:
         row[way] = Entry(page, size, whole, tag, is_global)
         self.policies[number].touch(way)
         return pushed_out
+
+    def select(self, tag: int) -> None:
+        """CR3 was written: ``tag`` is the current one. Tags beyond the limit are given up."""
+        if self.pcids is None:
+            return
+        self.recent = [tag, *(other for other in self.recent if other != tag)]
+        gone = self.recent[self.pcids :]
+        self.recent = self.recent[: self.pcids]
+        self.drop(lambda e: not e.is_global and (e.tag in gone or self.pcids == 0))
 
     def drop(self, which: Callable[[Entry], bool]) -> None:
         """Forget every entry for which ``which`` holds."""
@@ -293,6 +305,11 @@ class Model:
         for buffer in self.buffers.values():
             buffer.drop(which)
 
+    def select(self, tag: int) -> None:
+        """CR3 was written and ``tag`` is the current one."""
+        for buffer in self.buffers.values():
+            buffer.select(tag)
+
     def flush_tag(self, tag: int) -> None:
         """Forget what is not global and has this tag."""
         self.drop(lambda e: not e.is_global and e.tag == tag)
@@ -317,6 +334,8 @@ def answers(model: Model, trace: Iterator[str]) -> str:
             model.drop(lambda e: not e.is_global)
         elif op == "t":
             model.flush_tag(int(fields[0], 16))
+        elif op == "c":
+            model.select(int(fields[0], 16))
         elif op == "p":
             model.flush_page(int(fields[0], 16), int(fields[1], 16))
         else:

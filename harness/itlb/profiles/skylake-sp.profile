@@ -62,3 +62,15 @@ data_stlb.ways = 4
 data_stlb.index = linear
 data_stlb.replacement = tree-plru
 data_stlb.1g = all
+
+# Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: TLB;DR's published
+# tests 16 to 19 on a Skylake-class part. Second level: four, the least recently used gives way.
+# First level for 4 kB code: the current one. First level for 4 kB data: none, not even the
+# current one's. Buffers of other page sizes: as those, unverified.
+l1_4k.pcids = 1
+l1_2m.pcids = 1
+stlb.pcids = 4
+data_4k.pcids = 0
+data_2m.pcids = 0
+data_1g.pcids = 0
+data_stlb.pcids = 4

@@ -28,3 +28,8 @@ stlb.index = linear
 stlb.replacement = lru
 stlb.4k = all by 4
 stlb.2m = all by 2
+
+# Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: not measured on Zen,
+# and no limit is published; all that Linux uses.
+l1.pcids = all
+stlb.pcids = all

@@ -3,13 +3,23 @@
  * Address-space tags from the values written to CR3.
  *
  * ASID_FLUSH: every write flushes all that is not global; there is one tag.
- * ASID_TAGGED: what Linux does on parts with PCID: six dynamic address spaces per CPU
- * (TLB_NR_DYN_ASIDS), given out in turn; with page-table isolation each has a kernel and
- * a user half, whose page tables are neighbours (bit 12). A write of another value
- * selects a tag and flushes only a slot that is given out anew; a write of the value that
- * is there already is how a kernel without PCID flushes, and flushes that slot.
- * A page table that is freed and used again for another process is taken for the same
- * address space.
+ * ASID_TAGGED: what Linux does on parts with PCID (arch/x86/mm/tlb.c, 6.1 and 7.3): six
+ * dynamic address spaces per CPU (TLB_NR_DYN_ASIDS), given out in turn; with page-table
+ * isolation each has a kernel and a user half, whose page tables are neighbours (bit 12).
+ *
+ * An address space is known by what the guest's kernel has of it in cpu_tlbstate.ctxs: its
+ * context id and its generation. A switch to a context that has a slot flushes the slot if
+ * its generation is behind; one that has none is given the next slot, which is flushed. A
+ * kernel without PCID, as the guests here are, uses ctxs[0] alone and writes both numbers
+ * there before it writes CR3. A write of the value that CR3 has already is how such a kernel
+ * flushes the current address space.
+ *
+ * Until asid_context() was called the context is the page table: one that is freed and used
+ * again for another process is then taken for the same address space, and flushes that Linux
+ * puts off until the next switch are not seen.
+ *
+ * Under isolation a flush of one kernel page reaches the current slot only; Linux dooms the
+ * others (invalidate_other), and each is flushed when it is used again.
  */
 #ifndef EMB_ASID_H
 #define EMB_ASID_H
@@ -24,14 +34,25 @@ enum asid_policy { ASID_FLUSH, ASID_TAGGED };
 enum asid_action {
 	ASID_SWITCHED,		/* another tag; nothing is flushed */
 	ASID_SLOT_REUSED,	/* another tag; both halves of its slot are flushed */
+	ASID_SLOT_BEHIND,	/* the same, since its generation was behind */
 	ASID_REWRITTEN,		/* same value: both halves of the slot are flushed */
 	ASID_FLUSH_NONGLOBAL,	/* all that is not global is flushed */
+};
+
+struct asid_context {
+	uint64_t id;		/* 0: none */
+	uint64_t generation;
+	uint64_t table;		/* of the kernel half; 0: not known yet */
 };
 
 struct asid_state {
 	enum asid_policy policy;
 	bool isolation;		/* kernel and user halves */
-	uint64_t slots[ASID_SLOTS];	/* page table of each slot, 0: free */
+	bool by_context;	/* asid_context() was called */
+	bool invalidate_other;
+	struct asid_context slots[ASID_SLOTS];
+	struct asid_context loaded;	/* what the kernel says is, or is about to be, in CR3 */
+	unsigned int mismatches;	/* one context with two page tables: it was not read rightly */
 	unsigned int next;
 	unsigned int slot;
 	uint64_t cr3;
@@ -39,8 +60,15 @@ struct asid_state {
 };
 
 void asid_init(struct asid_state *state, enum asid_policy policy, bool isolation);
+/*
+ * Takes what the kernel has in ctxs[0] now. True when it is the first one: all tags have
+ * been given up, and what is not global must be flushed.
+ */
+bool asid_context(struct asid_state *state, uint64_t id, uint64_t generation);
 /* Takes the value written to CR3; state->tag is the tag from now on. */
 enum asid_action asid_write_cr3(struct asid_state *state, uint64_t value);
+/* Takes a flush of the page at @address, of the current slot. */
+void asid_flush_page(struct asid_state *state, uint64_t address);
 
 static inline uint16_t asid_kernel_tag(unsigned int slot)
 {

@@ -7,7 +7,8 @@
 #define PAGE_MASK (~0xfffull)
 #define KERNEL_HALF (1ull << 63)
 
-enum { COMMAND_OPEN = 1, COMMAND_CLOSE, COMMAND_WATCH, COMMAND_SNAPSHOT, COMMAND_ARM };
+enum { COMMAND_OPEN = 1, COMMAND_CLOSE, COMMAND_WATCH, COMMAND_SNAPSHOT, COMMAND_ARM,
+       COMMAND_ADDRESS_SPACES };
 
 static void drop_page(unsigned int index)
 {
@@ -114,8 +115,24 @@ static void record_value(unsigned int index, enum event_kind kind, uint64_t valu
 		trace_event(plugin.trace, index, &event);
 }
 
+void feed_context(unsigned int index, uint64_t id, uint64_t generation)
+{
+	struct vcpu *vcpu = &plugin.vcpus[index];
+	uint64_t context = id << 32 | generation;
+
+	if ((id | generation) > UINT32_MAX)
+		plugin.machine.register_errors++;	/* not what it was taken for */
+	if (vcpu->context == context)
+		return;
+	vcpu->context = context;
+	record_value(index, EVENT_CONTEXT, context);
+	machine_context(&plugin.machine, index, id, generation);
+}
+
 void feed_cr3(unsigned int index, uint64_t value)
 {
+	if (address_spaces_known())
+		address_spaces_cr3(index, value);
 	record_value(index, EVENT_CR3, value);
 	machine_cr3(&plugin.machine, index, value);
 	drop_page(index);
@@ -133,6 +150,13 @@ void feed_invlpg(unsigned int index, uint64_t address)
 	record_value(index, EVENT_INVLPG, address);
 	machine_invlpg(&plugin.machine, index, address);
 	drop_page(index);
+}
+
+static void marker_error(void)
+{
+	if (plugin.trace)
+		trace_marker_error(plugin.trace);
+	plugin.machine.marker_errors++;
 }
 
 static void take_snapshot(unsigned int index, uint64_t id)
@@ -187,13 +211,15 @@ void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
 		take_snapshot(index, argument);
 		break;
 	case COMMAND_ARM:
-		if (m->armed != m->watches)
+		if (m->armed != m->watches || address_spaces_known())
 			translate_anew();
 		break;
+	case COMMAND_ADDRESS_SPACES:
+		if (!address_spaces_begin(index, argument))
+			marker_error();
+		break;
 	default:
-		if (plugin.trace)
-			trace_marker_error(plugin.trace);
-		m->marker_errors++;
+		marker_error();
 	}
 }
 

@@ -205,6 +205,14 @@ enum outcome hierarchy_data(struct hierarchy *h, uint64_t vaddr, uint16_t tag, b
 	return look_up(h, store ? &h->stores : &h->loads, vaddr, tag, walk, context, found);
 }
 
+void hierarchy_select_tag(struct hierarchy *h, uint16_t tag)
+{
+	unsigned int buffer;
+
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		tlb_select_tag(&h->tlbs[buffer], tag);
+}
+
 void hierarchy_flush_all(struct hierarchy *h)
 {
 	unsigned int buffer;

@@ -85,6 +85,8 @@ enum outcome hierarchy_fetch(struct hierarchy *h, uint64_t vaddr, uint16_t tag, 
 enum outcome hierarchy_data(struct hierarchy *h, uint64_t vaddr, uint16_t tag, bool store,
 			    walk_fn walk, void *context, struct translation *found);
 
+/* CR3 was written and @tag is the current one: buffers that keep few tags give others up. */
+void hierarchy_select_tag(struct hierarchy *h, uint16_t tag);
 void hierarchy_flush_all(struct hierarchy *h);
 void hierarchy_flush_tag(struct hierarchy *h, uint16_t tag);
 void hierarchy_flush_nonglobal(struct hierarchy *h);

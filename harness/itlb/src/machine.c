@@ -66,6 +66,9 @@ void machine_translation(const struct machine *m, uint64_t vaddr, struct transla
 	if (m->policy.kernel_image == IMAGE_PCID && m->origin.isolation &&
 	    vaddr >= IMAGE_START && vaddr < IMAGE_END)
 		t->global = false;
+	/* An entry is as large as the smaller of the guest's page and the host's. */
+	if (m->policy.host_4k)
+		t->size = PAGE_4K;
 }
 
 static bool count_site(struct sites *sites, uint64_t address, enum outcome outcome,
@@ -120,6 +123,17 @@ static void flush_slot(struct core *core)
 	hierarchy_flush_tag(&core->tlb, asid_user_tag(core->asid.slot));
 }
 
+void machine_context(struct machine *m, unsigned int index, uint64_t id, uint64_t generation)
+{
+	struct core *core = &m->cores[index];
+
+	if (m->policy.pcid == ASID_FLUSH || !asid_context(&core->asid, id, generation))
+		return;
+	hierarchy_flush_nonglobal(&core->tlb);
+	hierarchy_select_tag(&core->tlb, core->asid.tag);
+	drop_pages(core);
+}
+
 void machine_cr3(struct machine *m, unsigned int index, uint64_t value)
 {
 	struct core *core = &m->cores[index];
@@ -133,6 +147,10 @@ void machine_cr3(struct machine *m, unsigned int index, uint64_t value)
 		core->flushes[FLUSH_CR3_SLOT]++;
 		flush_slot(core);
 		break;
+	case ASID_SLOT_BEHIND:
+		core->flushes[FLUSH_CR3_BEHIND]++;
+		flush_slot(core);
+		break;
 	case ASID_REWRITTEN:
 		core->flushes[FLUSH_CR3_SAME]++;
 		flush_slot(core);
@@ -142,6 +160,7 @@ void machine_cr3(struct machine *m, unsigned int index, uint64_t value)
 		hierarchy_flush_nonglobal(&core->tlb);
 		break;
 	}
+	hierarchy_select_tag(&core->tlb, core->asid.tag);
 }
 
 void machine_flush(struct machine *m, unsigned int index, enum flush_kind kind)
@@ -158,6 +177,7 @@ void machine_invlpg(struct machine *m, unsigned int index, uint64_t address)
 	struct core *core = &m->cores[index];
 
 	core->flushes[FLUSH_INVLPG]++;
+	asid_flush_page(&core->asid, address);
 	hierarchy_flush_page(&core->tlb, address, asid_kernel_tag(core->asid.slot));
 	hierarchy_flush_page(&core->tlb, address, asid_user_tag(core->asid.slot));
 	drop_pages(core);

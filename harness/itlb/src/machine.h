@@ -12,8 +12,7 @@
 #include "sites.h"
 #include "snapshot.h"
 
-/* QEMU sizes a scoreboard for 16 vCPUs from the start; more would move it. */
-#define MAX_VCPUS 16
+#define MAX_VCPUS 64
 #define MAX_WINDOWS 32		/* window 0 is the whole run */
 #define MAX_WATCH 128
 #define WATCH_SLOTS 512		/* a power of two, well above MAX_WATCH */
@@ -21,7 +20,7 @@
 #define NO_PAGE UINT64_MAX	/* no page: not aligned, so never equal to one */
 
 enum flush_kind {
-	FLUSH_CR3_SWITCH, FLUSH_CR3_SLOT, FLUSH_CR3_SAME, FLUSH_CR3, FLUSH_CR0, FLUSH_CR4,
+	FLUSH_CR3_SWITCH, FLUSH_CR3_SLOT, FLUSH_CR3_BEHIND, FLUSH_CR3_SAME, FLUSH_CR3, FLUSH_CR0, FLUSH_CR4,
 	FLUSH_INVLPG, FLUSH_INVPCID, FLUSH_KINDS
 };
 
@@ -59,6 +58,7 @@ enum kernel_image { IMAGE_TABLES, IMAGE_PCID };
 struct policy {
 	enum asid_policy pcid;
 	enum kernel_image kernel_image;
+	bool host_4k;		/* the host maps guest memory by 4 kB pages */
 	bool hits;		/* sites count first-level hits too */
 	bool data_side;		/* loads and stores compete for a shared second level */
 	unsigned int reserve;	/* ways of the second level that are left to data */
@@ -117,6 +117,8 @@ bool machine_fetch(struct machine *m, unsigned int core, uint64_t address, walk_
 void machine_data(struct machine *m, unsigned int core, uint64_t address, bool store,
 		  walk_fn walk, void *context);
 
+/* The context and its generation that the guest's kernel has for this CPU now. */
+void machine_context(struct machine *m, unsigned int core, uint64_t id, uint64_t generation);
 void machine_cr3(struct machine *m, unsigned int core, uint64_t value);
 /* FLUSH_CR0, FLUSH_CR4, FLUSH_INVPCID; FLUSH_INVLPG of an unknown address: all is flushed. */
 void machine_flush(struct machine *m, unsigned int core, enum flush_kind kind);

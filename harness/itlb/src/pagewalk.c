@@ -10,6 +10,7 @@
 #define PTE_PRESENT (1ull << 0)
 #define PTE_LARGE (1ull << 7)
 #define PTE_GLOBAL (1ull << 8)
+#define USER_HALF 0x1000ull	/* of the pair of page tables under isolation */
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
 /* Whether the 64-bit kind of paging is on, and how it is now. */
@@ -19,28 +20,60 @@ static bool paging_of(struct vcpu *vcpu, struct paging *now)
 	return (now->cr0 & CR0_PG) && (now->cr4 & CR4_PAE) && (now->efer & EFER_LMA);
 }
 
+/* The level of the entry that maps @vaddr, and that entry; 0: there is none. */
+static int leaf_of(struct vcpu *vcpu, const struct paging *now, uint64_t table, uint64_t vaddr,
+		   uint64_t *leaf)
+{
+	uint64_t entry = 0;
+	int level;
+
+	for (level = now->cr4 & CR4_LA57 ? 5 : 4; level; level--) {
+		unsigned int shift = 12 + 9 * (level - 1);
+		uint64_t slot = table + 8 * ((vaddr >> shift) & 511);
+
+		if (!physical_read64(vcpu, slot, &entry) || !(entry & PTE_PRESENT))
+			return 0;
+		if (level == 1 || (level <= 3 && (entry & PTE_LARGE)))
+			break;
+		table = entry & PTE_ADDRESS;
+	}
+	*leaf = entry;
+	return level;
+}
+
 bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 {
 	struct vcpu *vcpu = context;
 	struct paging now;
-	uint64_t table, entry = 0;
+	uint64_t entry;
+	int level;
+
+	if (!paging_of(vcpu, &now))
+		return false;
+	level = leaf_of(vcpu, &now, now.cr3 & PTE_ADDRESS, vaddr, &entry);
+	if (!level)
+		return false;
+	found->size = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
+	found->global = (now.cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
+	return true;
+}
+
+bool kernel_address(struct vcpu *vcpu, uint64_t vaddr, uint64_t *physical)
+{
+	uint64_t table, entry, within;
+	struct paging now;
 	int level;
 
 	if (!paging_of(vcpu, &now))
 		return false;
 	table = now.cr3 & PTE_ADDRESS;
-	for (level = now.cr4 & CR4_LA57 ? 5 : 4; level; level--) {
-		unsigned int shift = 12 + 9 * (level - 1);
-		uint64_t slot = table + 8 * ((vaddr >> shift) & 511);
-
-		if (!physical_read64(vcpu, slot, &entry) || !(entry & PTE_PRESENT))
-			return false;
-		if (level == 1 || (level <= 3 && (entry & PTE_LARGE)))
-			break;
-		table = entry & PTE_ADDRESS;
-	}
-	found->size = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
-	found->global = (now.cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
+	if (plugin.machine.origin.isolation)
+		table &= ~USER_HALF;
+	level = leaf_of(vcpu, &now, table, vaddr, &entry);
+	if (!level)
+		return false;
+	within = (1ull << (12 + 9 * (level - 1))) - 1;
+	*physical = (entry & PTE_ADDRESS & ~within) | (vaddr & within);
 	return true;
 }
 

@@ -16,8 +16,6 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 		fprintf(stderr, "itlb: at most %d vCPUs\n", MAX_VCPUS);
 		exit(1);
 	}
-	if (!plugin.scores && !plugin.one_thread)
-		plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
 	plugin.vcpus[index].buffer = g_byte_array_new();
 	registers_find(&plugin.vcpus[index]);
 	feed_core(index);
@@ -27,6 +25,7 @@ static void on_exit_report(qemu_plugin_id_t id, void *unused)
 {
 	(void)id;
 	(void)unused;
+	plugin.ended = true;
 	feed_end();
 }
 

@@ -21,13 +21,14 @@ struct vcpu {
 	uint64_t data_page;	/* of the last load, or store: then with its lowest bit */
 	uint64_t unreadable;	/* page-table reads that failed */
 	GByteArray *buffer;
-	struct qemu_plugin_register *cr0, *cr2, *cr3, *cr4, *efer, *rip;
+	struct qemu_plugin_register *cs, *cr0, *cr2, *cr3, *cr4, *efer, *rip;
 	struct qemu_plugin_register *general[16];
 	const uint64_t *rip_place;	/* in QEMU's memory; NULL: not known */
 	unsigned int rip_reads, rip_tries;
 	const uint64_t *cr_place;	/* as rip_place, of CR0 */
 	unsigned int cr_reads, cr_tries;
 	struct paging paging;	/* as it was when it was last read through QEMU */
+	uint64_t context;	/* the last one fed, as an event has it; 0: none */
 };
 
 struct plugin {
@@ -37,7 +38,8 @@ struct plugin {
 	struct trace *trace;	/* being recorded; NULL: none */
 	struct vcpu vcpus[MAX_VCPUS];
 	struct qemu_plugin_scoreboard *scoreboard;
-	struct score *scores;	/* one each vCPU; NULL when one is shared */
+	struct score *scores;	/* one each vCPU, where they have threads of their own */
+	bool ended;		/* QEMU has no vCPUs any more: scores stays where it was */
 	bool one_thread;	/* several vCPUs take turns in one host thread: see smp.c */
 	struct score shared;
 };
@@ -64,7 +66,16 @@ void read_paging(unsigned int vcpu, struct paging *now);
 
 /* pagewalk.c */
 bool page_walk(void *vcpu, uint64_t vaddr, struct translation *found);
+/* The physical address of one in the kernel's half, whichever half is in CR3. */
+bool kernel_address(struct vcpu *vcpu, uint64_t vaddr, uint64_t *physical);
 void page_tables(struct vcpu *vcpu, struct snapshot *s);	/* as they are now, into @s */
+
+/* address_spaces.c: the kernel's own record of them, where the guest told where it is. */
+bool address_spaces_begin(unsigned int vcpu, uint64_t argument);	/* false: it makes no sense */
+bool address_spaces_known(void);
+bool address_spaces_switch_at(uint64_t address);	/* the switching function begins there */
+void address_spaces_read(unsigned int vcpu);
+void address_spaces_cr3(unsigned int vcpu, uint64_t value);	/* before it is fed */
 
 /* plugin.c: throws all blocks away; feed_armed() is called before the next one is executed. */
 void translate_anew(void);
@@ -79,6 +90,7 @@ void data_side_translate(struct qemu_plugin_insn *insn);
 void feed_core(unsigned int vcpu);
 void feed_page(unsigned int vcpu, uint64_t address);	/* the instruction stream is there */
 void feed_data(unsigned int vcpu, uint64_t address, bool store);
+void feed_context(unsigned int vcpu, uint64_t id, uint64_t generation);
 void feed_cr3(unsigned int vcpu, uint64_t value);
 void feed_flush(unsigned int vcpu, enum flush_kind kind);
 void feed_invlpg(unsigned int vcpu, uint64_t address);

@@ -10,6 +10,7 @@
 
 #define MAX_ENTRIES 65536
 #define MAX_FILE 65536
+#define MAX_PCIDS 12		/* the tags that Linux's six address spaces have */
 #define ALL UINT32_MAX		/* span of "all" until the ways are known */
 
 static const char *const buffer_names[BUFFERS] = {
@@ -24,9 +25,9 @@ static const char *const inclusion_names[] = { "none", "inclusive", "exclusive",
 
 /* Keys of a buffer. The first KEY_NEEDED are needed, of the rest one page size is. */
 enum { KEY_ENTRIES, KEY_WAYS, KEY_INDEX, KEY_REPLACEMENT, KEY_NEEDED,
-       KEY_4K = KEY_NEEDED, KEY_2M, KEY_1G, KEYS };
+       KEY_4K = KEY_NEEDED, KEY_2M, KEY_1G, KEY_PCIDS, KEYS };
 static const char *const key_names[KEYS] = {
-	"entries", "ways", "index", "replacement", "4k", "2m", "1g",
+	"entries", "ways", "index", "replacement", "4k", "2m", "1g", "pcids",
 };
 static const char *const key_takes[KEYS] = {
 	"a number up to 65536", "a number up to 65536", "linear or xor",
@@ -34,6 +35,7 @@ static const char *const key_takes[KEYS] = {
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
+	"a number up to 12, or all",
 };
 
 struct parser {
@@ -142,6 +144,9 @@ static bool parse_value(struct tlb_geometry *g, unsigned int key, const char *va
 		n = choice(value, replacement_names);
 		g->replacement = n;
 		return n >= 0;
+	case KEY_PCIDS:
+		return !strcmp(value, "all") ||
+		       (take_number(&value, &g->pcids) && !*value && g->pcids <= MAX_PCIDS);
 	}
 	return parse_placement(value, &g->pages[key - KEY_4K]);
 }
@@ -221,7 +226,7 @@ static bool take_line(struct parser *p, char *raw)
 		return known && !p->error[0];
 	if (!find_key(name, &buffer, &key))
 		return fail(p, p->line,
-			    "unknown key '%.40s': name, second_level, inclusion, or BUFFER.KEY with a buffer of l1_4k l1_2m l1_1g l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 2m 1g",
+			    "unknown key '%.40s': name, second_level, inclusion, or BUFFER.KEY with a buffer of l1_4k l1_2m l1_1g l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 2m 1g pcids",
 			    name);
 	if (p->lines[buffer][key])
 		return fail(p, p->line, "'%s' is given twice, first in line %u", name,
@@ -290,9 +295,12 @@ bool profile_parse(const char *text, const char *path, struct profile *profile, 
 	struct parser p = { .path = path, .profile = profile, .error = error,
 			    .error_size = error_size };
 	char *copy = strdup(text), *next = copy, *raw;
+	unsigned int buffer;
 	bool ok = true;
 
 	memset(profile, 0, sizeof(*profile));
+	for (buffer = 0; buffer < BUFFERS; buffer++)
+		profile->buffers[buffer].pcids = TLB_TAGS;	/* all */
 	error[0] = '\0';
 	if (!copy)
 		return fail(&p, 0, "out of memory");
@@ -410,9 +418,12 @@ void profile_write_json(FILE *f, const struct profile *profile)
 
 		if (!g->entries)
 			continue;
-		fprintf(f, ", \"%s\": {\"entries\": %u, \"ways\": %u, \"index\": \"%s\", \"replacement\": \"%s\", \"reserved\": %u, \"pages\": ",
+		fprintf(f, ", \"%s\": {\"entries\": %u, \"ways\": %u, \"index\": \"%s\", \"replacement\": \"%s\", \"reserved\": %u, ",
 			buffer_names[buffer], g->entries, g->ways, index_names[g->index],
 			replacement_names[g->replacement], g->reserved);
+		if (g->pcids < TLB_TAGS)
+			fprintf(f, "\"pcids\": %u, ", g->pcids);
+		fputs("\"pages\": ", f);
 		write_pages(f, g);
 		fputs("}", f);
 	}

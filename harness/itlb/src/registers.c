@@ -35,7 +35,9 @@ void registers_find(struct vcpu *vcpu)
 		for (r = 0; r < GENERAL; r++)
 			if (!strcmp(d->name, general_names[r]))
 				vcpu->general[r] = d->handle;
-		if (!strcmp(d->name, "cr0"))
+		if (!strcmp(d->name, "cs"))
+			vcpu->cs = d->handle;
+		else if (!strcmp(d->name, "cr0"))
 			vcpu->cr0 = d->handle;
 		else if (!strcmp(d->name, "cr2"))
 			vcpu->cr2 = d->handle;
@@ -52,7 +54,8 @@ void registers_find(struct vcpu *vcpu)
 	for (r = 0; r < GENERAL; r++)
 		if (!vcpu->general[r])
 			break;
-	if (r < GENERAL || !vcpu->cr0 || !vcpu->cr2 || !vcpu->cr3 || !vcpu->cr4 || !vcpu->efer || !vcpu->rip) {
+	if (r < GENERAL || !vcpu->cs || !vcpu->cr0 || !vcpu->cr2 || !vcpu->cr3 || !vcpu->cr4 ||
+	    !vcpu->efer || !vcpu->rip) {
 		fprintf(stderr, "itlb: this QEMU does not show the registers needed\n");
 		exit(1);
 	}

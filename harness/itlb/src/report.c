@@ -12,7 +12,7 @@
 
 static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const flush_names[FLUSH_KINDS] = {
-	"cr3_switch", "cr3_slot", "cr3_same", "cr3_flush", "cr0", "cr4", "invlpg", "invpcid",
+	"cr3_switch", "cr3_slot", "cr3_behind", "cr3_same", "cr3_flush", "cr0", "cr4", "invlpg", "invpcid",
 };
 
 static const char *boolean(bool value)
@@ -23,13 +23,16 @@ static const char *boolean(bool value)
 static void write_head(FILE *f, const struct machine *m)
 {
 	const struct policy *p = &m->policy;
+	const char *spaces = p->pcid == ASID_FLUSH ? "one" :
+		m->cores[0].asid.by_context ? "contexts" : "page tables";
 	const char *data_side = m->data_followed ? "true" : p->data_side ? "\"apart\"" : "false";
 
 	fprintf(f, "{\"schema\": %d,\n\"profile\": {", SCHEMA);
 	profile_write_json(f, &m->profile);
-	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
+	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"host_page\": \"%s\", \"address_spaces\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
 		p->pcid == ASID_TAGGED ? "tagged" : "flush",
-		p->kernel_image == IMAGE_PCID ? "pcid" : "tables", data_side,
+		p->kernel_image == IMAGE_PCID ? "pcid" : "tables", p->host_4k ? "4k" : "2m",
+		spaces, data_side,
 		m->origin.isolation ? "on" : "off");
 	fprintf(f, "\"qemu\": {\"plugin_api\": %d, \"physical_reads\": \"%s\"},\n",
 		m->origin.api, m->origin.physical_reads);
@@ -215,10 +218,12 @@ static void write_snapshots(FILE *f, const struct machine *m)
 static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 {
 	struct checks checks = { true, true };
-	unsigned int window, vcpus = 0;
+	unsigned int window, vcpus = 0, mismatches = 0;
 
-	for (window = 0; window < MAX_VCPUS; window++)
+	for (window = 0; window < MAX_VCPUS; window++) {
 		vcpus += m->cores[window].present;
+		mismatches += m->cores[window].asid.mismatches;
+	}
 	write_head(f, m);
 	fprintf(f, "\"vcpus\": %u,\n\"windows\": [\n", vcpus);
 	for (window = 0; window < MAX_WINDOWS; window++)
@@ -235,9 +240,10 @@ static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 		" {\"name\": \"sites add up to the totals\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"every window is closed\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"registers are where they were found\", \"ok\": %s, \"detail\": \"\"},\n"
+		" {\"name\": \"an address space has one page table\", \"ok\": %s, \"detail\": \"%u do not\"},\n"
 		" {\"name\": \"markers make sense\", \"ok\": %s, \"detail\": \"%u do not\"}\n]}\n",
 		boolean(checks.lookups_add_up), boolean(checks.sites_add_up),
-		boolean(!m->window), boolean(!m->register_errors),
+		boolean(!m->window), boolean(!m->register_errors), boolean(!mismatches), mismatches,
 		boolean(!m->marker_errors), m->marker_errors);
 	return true;
 }

@@ -88,7 +88,12 @@ qemu_plugin_u64 smp_score(size_t field)
 
 struct score *score_of(unsigned int vcpu)
 {
-	return plugin.one_thread ? &plugin.shared : &plugin.scores[vcpu];
+	if (plugin.one_thread)
+		return &plugin.shared;
+	/* It moves when vCPUs beyond the 16th are announced. */
+	if (!plugin.ended)
+		plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
+	return &plugin.scores[vcpu];
 }
 
 void scores_now(struct score *scores)

@@ -79,6 +79,7 @@ bool tlb_init(struct tlb *tlb, const struct tlb_geometry *g)
 	tlb->geometry = *g;
 	if (!g->entries)
 		return true;
+	tlb->recents = 1;	/* tag 0 is the current one */
 	tlb->sets = g->entries / g->ways;
 	tlb->ways = g->ways - g->reserved;
 	tlb->set_bits = log2_of(tlb->sets);
@@ -286,6 +287,27 @@ struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size
 	};
 	touch(tlb, &tlb->entries[at]);
 	return evicted;
+}
+
+void tlb_select_tag(struct tlb *tlb, uint16_t tag)
+{
+	unsigned int keep = tlb->geometry.pcids, i;
+
+	if (!tlb->sets || keep >= TLB_TAGS)
+		return;
+	if (!keep) {
+		tlb_flush_nonglobal(tlb);
+		return;
+	}
+	for (i = 0; i < tlb->recents; i++)
+		if (tlb->recent[i] == tag)
+			break;
+	if (i == tlb->recents && i < keep)
+		tlb->recents++;
+	else if (i == tlb->recents)
+		tlb_flush_tag(tlb, tlb->recent[--i]);
+	memmove(tlb->recent + 1, tlb->recent, i * sizeof(*tlb->recent));
+	tlb->recent[0] = tag;
 }
 
 void tlb_flush_nonglobal(struct tlb *tlb)

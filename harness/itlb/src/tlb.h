@@ -39,12 +39,15 @@ struct placement {
 	unsigned int ways;
 };
 
+#define TLB_TAGS 16		/* tags below this are flushed at once, others by a search */
+
 struct tlb_geometry {
 	unsigned int entries;	/* 0: there is no such buffer */
 	unsigned int ways;
 	enum index_fn index;
 	enum replacement replacement;
 	unsigned int reserved;	/* ways of each set, the last ones, that are left out */
+	unsigned int pcids;	/* tags kept at a write of CR3; TLB_TAGS: all */
 	struct placement pages[PAGE_SIZES];
 };
 
@@ -55,8 +58,6 @@ struct tlb_entry {
 	uint8_t page;		/* size in the page tables; the entry may hold a piece of it */
 	bool global;
 };
-
-#define TLB_TAGS 16		/* tags below this are flushed at once, others by a search */
 
 struct tlb {
 	struct tlb_geometry geometry;
@@ -70,6 +71,8 @@ struct tlb {
 	uint64_t now;		/* counts fills and flushes */
 	uint64_t global_since;	/* entries filled earlier than this are gone */
 	uint64_t since[TLB_TAGS + 1];	/* the same for those that are not global, by tag */
+	uint16_t recent[TLB_TAGS];	/* the tags that are kept, the last one first */
+	unsigned int recents;
 	uint64_t *keys;		/* page number and size, 0: free; beside the entries, for speed */
 	struct tlb_entry *entries;
 	uint64_t *state;	/* per set: bits of the replacement policy */
@@ -154,6 +157,12 @@ struct tlb_evicted {
 struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size,
 			    enum page_size page, uint16_t tag, bool global);
 
+/*
+ * CR3 was written and selects @tag, below TLB_TAGS. Of the tags, the geometry's number of
+ * most recent ones is kept, this one among them; entries of others that are not global go.
+ * Where no tag is kept, those of this one go too.
+ */
+void tlb_select_tag(struct tlb *tlb, uint16_t tag);
 void tlb_flush_all(struct tlb *tlb);
 void tlb_flush_tag(struct tlb *tlb, uint16_t tag);	/* its entries that are not global */
 void tlb_flush_nonglobal(struct tlb *tlb);

@@ -24,6 +24,7 @@ enum event_kind {
 	EVENT_VCPU,		/* the ones that follow are of vCPU @value */
 	EVENT_FETCH,		/* @value: address, that of the page in the user's half */
 	EVENT_LOAD, EVENT_STORE,	/* @value: address of the page */
+	EVENT_CONTEXT,		/* @value: id of the loaded context << 32 | its generation */
 	EVENT_CR3,		/* @value was written */
 	EVENT_FLUSH,		/* @value: enum flush_kind */
 	EVENT_INVLPG,		/* @value: address */
@@ -51,7 +52,7 @@ enum mark {
 };
 
 #define TRACE_MAGIC "EMBTRACE"
-#define TRACE_VERSION 2u
+#define TRACE_VERSION 3u
 #define TRACE_MAX_RUN 65535u
 #define TRACE_MAX_EVENTS (1u << 24)
 #define TRACE_CONTEXTS (1u << 16)

@@ -175,6 +175,9 @@ static bool happen(struct reader *r, uint32_t number)
 	case EVENT_STORE:
 		machine_data(r->m, r->vcpu, e->value, e->kind == EVENT_STORE, walk, r);
 		break;
+	case EVENT_CONTEXT:
+		machine_context(r->m, r->vcpu, e->value >> 32, e->value & UINT32_MAX);
+		break;
 	case EVENT_CR3:
 		machine_cr3(r->m, r->vcpu, e->value);
 		break;

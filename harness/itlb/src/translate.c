@@ -20,6 +20,7 @@
 #define PAGE_MASK (~0xfffull)
 #define KERNEL_HALF (1ull << 63)
 #define MAX_INSN 15
+#define CR0_PE (1ull << 0)
 #define CR0_PG (1ull << 31)
 #define CR4_FLUSHING ((1ull << 7) | (1ull << 17) | (1ull << 5) | (1ull << 4) | (1ull << 20))
 /* PGE, PCIDE, PAE, PSE, SMEP: Intel SDM vol. 3, 4.10.4.1. */
@@ -46,12 +47,39 @@ static void on_user_next_page(unsigned int told, void *unused)
 	feed_page(index, plugin.vcpus[index].page + 4096);
 }
 
-static void on_mov_cr3(unsigned int told, void *reg)
+/*
+ * Callbacks come before their instruction, which in ring 3 faults instead (SDM vol. 2, MOV to
+ * and from control registers; vol. 3, 7.15). Programs cannot execute the kernel's half, so
+ * only what stands in the user's half asks.
+ */
+static bool privileged(struct vcpu *vcpu)
+{
+	return !(read_register(vcpu, vcpu->cs) & 3) || !(read_register(vcpu, vcpu->cr0) & CR0_PE);
+}
+
+/* What a callback of a MOV to a control register is given. */
+enum { SOURCE = 15, USER_TEXT = 16 };
+
+static bool takes_effect(struct vcpu *vcpu, void *given)
+{
+	return !((uintptr_t)given & USER_TEXT) || privileged(vcpu);
+}
+
+/* The context that is left has caught up with its flushes. */
+static void on_switch(unsigned int told, void *unused)
+{
+	(void)unused;
+	address_spaces_read(smp_vcpu(told));
+}
+
+static void on_mov_cr3(unsigned int told, void *given)
 {
 	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
-	feed_cr3(index, read_register(vcpu, vcpu->general[(uintptr_t)reg]));
+	if (!takes_effect(vcpu, given))
+		return;
+	feed_cr3(index, read_register(vcpu, vcpu->general[(uintptr_t)given & SOURCE]));
 }
 
 static void flush_if_changed(unsigned int index, uint64_t was, uint64_t is, uint64_t bits,
@@ -61,22 +89,26 @@ static void flush_if_changed(unsigned int index, uint64_t was, uint64_t is, uint
 		feed_flush(index, kind);
 }
 
-static void on_mov_cr0(unsigned int told, void *reg)
+static void on_mov_cr0(unsigned int told, void *given)
 {
 	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
+	if (!takes_effect(vcpu, given))
+		return;
 	flush_if_changed(index, read_register(vcpu, vcpu->cr0),
-			 read_register(vcpu, vcpu->general[(uintptr_t)reg]), CR0_PG, FLUSH_CR0);
+			 read_register(vcpu, vcpu->general[(uintptr_t)given & SOURCE]), CR0_PG, FLUSH_CR0);
 }
 
-static void on_mov_cr4(unsigned int told, void *reg)
+static void on_mov_cr4(unsigned int told, void *given)
 {
 	unsigned int index = smp_vcpu(told);
 	struct vcpu *vcpu = &plugin.vcpus[index];
 
+	if (!takes_effect(vcpu, given))
+		return;
 	flush_if_changed(index, read_register(vcpu, vcpu->cr4),
-			 read_register(vcpu, vcpu->general[(uintptr_t)reg]), CR4_FLUSHING,
+			 read_register(vcpu, vcpu->general[(uintptr_t)given & SOURCE]), CR4_FLUSHING,
 			 FLUSH_CR4);
 }
 
@@ -84,6 +116,7 @@ static void on_mov_cr4(unsigned int told, void *reg)
 struct invlpg {
 	struct decoded decoded;
 	uint64_t next;		/* address of the instruction after it */
+	bool user;		/* it stands in the user's half */
 };
 
 static void on_invlpg(unsigned int told, void *operand)
@@ -94,6 +127,8 @@ static void on_invlpg(unsigned int told, void *operand)
 	struct vcpu *vcpu = &plugin.vcpus[index];
 	uint64_t address = d->displacement;
 
+	if (insn->user && !privileged(vcpu))
+		return;
 	if (d->segment) {	/* its base is not known: the safe side */
 		feed_flush(index, FLUSH_INVLPG);
 		return;
@@ -107,10 +142,13 @@ static void on_invlpg(unsigned int told, void *operand)
 	feed_invlpg(index, address);
 }
 
-static void on_invpcid(unsigned int told, void *unused)
+static void on_invpcid(unsigned int told, void *given)
 {
-	(void)unused;		/* the guests here have none; all is flushed, which is safe */
-	feed_flush(smp_vcpu(told), FLUSH_INVPCID);
+	unsigned int index = smp_vcpu(told);
+
+	/* The guests here have none; all is flushed, which is safe. */
+	if (takes_effect(&plugin.vcpus[index], given))
+		feed_flush(index, FLUSH_INVPCID);
 }
 
 enum { RDI = 7, RSI = 6 };
@@ -140,34 +178,37 @@ static void on_marker_tail(unsigned int told, void *unused)
 static void translate_system(struct qemu_plugin_insn *insn, const uint8_t *bytes, size_t size,
 			     uint64_t vaddr)
 {
+	bool user = !(vaddr & KERNEL_HALF);
 	struct invlpg *operand;
 	struct decoded d;
+	void *given;
 
 	decode(bytes, size, &d);
+	given = (void *)(uintptr_t)(d.reg | (user ? USER_TEXT : 0));
 	switch (d.kind) {
 	case INSN_OTHER:
 		break;
 	case INSN_MOV_TO_CR0:
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mov_cr0, QEMU_PLUGIN_CB_R_REGS,
-						       (void *)(uintptr_t)d.reg);
+						       given);
 		break;
 	case INSN_MOV_TO_CR3:
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mov_cr3, QEMU_PLUGIN_CB_R_REGS,
-						       (void *)(uintptr_t)d.reg);
+						       given);
 		break;
 	case INSN_MOV_TO_CR4:
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mov_cr4, QEMU_PLUGIN_CB_R_REGS,
-						       (void *)(uintptr_t)d.reg);
+						       given);
 		break;
 	case INSN_INVLPG:
 		operand = g_new(struct invlpg, 1);
-		*operand = (struct invlpg){ d, vaddr + size };
+		*operand = (struct invlpg){ d, vaddr + size, user };
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_invlpg, QEMU_PLUGIN_CB_R_REGS,
 						       operand);
 		break;
 	case INSN_INVPCID:
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_invpcid, QEMU_PLUGIN_CB_R_REGS,
-						       NULL);
+						       given);
 		break;
 	}
 }
@@ -223,6 +264,9 @@ void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 				insn, QEMU_PLUGIN_INLINE_ADD_U64,
 				smp_score(offsetof(struct score, watch) +
 					  watch * sizeof(uint64_t)), 1);
+		if (address_spaces_switch_at(vaddr))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_switch,
+							       QEMU_PLUGIN_CB_R_REGS, NULL);
 		if (is_marker(bytes, size, marker_second) && (after_first || !i))
 			qemu_plugin_register_vcpu_insn_exec_cb(
 				insn, after_first ? on_marker : on_marker_tail,

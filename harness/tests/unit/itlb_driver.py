@@ -14,6 +14,9 @@ SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 LIBRARY = ("tlb.c", "hierarchy.c", "profile.c")
 PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
 
+TAGS = 16
+"""Tags below this are those that writes of CR3 select."""
+
 Counts = dict[str, int]
 
 
@@ -48,17 +51,21 @@ def has_data(profile: Path) -> bool:
     return bool(load_profile(profile)["second_level"] == "shared")
 
 
-def random_trace(seed: int, accesses: int, *, data: bool = False) -> str:
+def random_trace(seed: int, accesses: int, *, data: bool = False, selects: bool = True) -> str:
     """A trace with locality, all page sizes, tags, global pages, and flushes of every kind.
 
     Addresses are drawn from a working set that drifts; it is larger than the first level and,
     in some stretches, than the second. In every other trace page sizes and global bits also
-    change under the model without a flush, which page tables may do.
+    change under the model without a flush, which page tables may do. With ``selects`` most
+    changes of the tag are writes of CR3.
     """
-    return "".join(_operations(random.Random(seed), accesses, data, unstable=seed % 2 == 1))
+    rng = random.Random(seed)
+    return "".join(_operations(rng, accesses, data, selects, unstable=seed % 2 == 1))
 
 
-def _operations(rng: random.Random, accesses: int, data: bool, *, unstable: bool) -> Iterator[str]:
+def _operations(
+    rng: random.Random, accesses: int, data: bool, selects: bool, *, unstable: bool
+) -> Iterator[str]:
     tags = (0, 1, 2, 11, 15, 16, 300)
     pages: list[str] = []
     kinds = "fffds" if data else "f"
@@ -78,6 +85,8 @@ def _operations(rng: random.Random, accesses: int, data: bool, *, unstable: bool
             )
         if rng.random() < 0.01:
             tag = rng.choice(tags)
+            if selects and tag < TAGS and rng.random() < 0.7:
+                yield f"c {tag:x}\n"
         near = rng.random() < 0.7  # some are walked through in order, some come at random
         ahead = (ahead + 1) % len(pages)
         page = pages[ahead if near else rng.randrange(len(pages))]
