@@ -54,6 +54,7 @@ static bool access_line(struct hierarchy *h, const char *line, bool data)
 	    tag > UINT16_MAX || global > 1)
 		return false;
 	given.global = global;
+	given.page = given.size;
 	putchar("lswx"[op == 'f' ? hierarchy_fetch(h, vaddr, tag, walk, &given, &found) :
 		       hierarchy_data(h, vaddr, tag, op == 's', walk, &given, &found)]);
 	return true;

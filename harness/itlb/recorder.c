@@ -35,7 +35,7 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .global = e->global };
+	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
 	machine_translation(&m, vaddr, found);
 	return true;
 }

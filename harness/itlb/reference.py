@@ -20,12 +20,20 @@ LOADS = ("data_4k", "data_2m", "data_1g", "data")
 
 
 @dataclass(frozen=True)
+class Page:
+    """A page: the size that a walk counts it as, and the one in the guest's page tables."""
+
+    counted: str
+    guest: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """A cached translation: ``size`` of it is held, of a page of size ``whole``."""
+    """A cached translation: ``size`` of it is held, of the page ``whole``."""
 
     page: int
     size: str
-    whole: str
+    whole: Page
     tag: int
     is_global: bool
 
@@ -170,7 +178,7 @@ class Buffer:
                 return entry
         return None
 
-    def fill(self, address: int, size: str, whole: str, tag: int, is_global: bool) -> Entry | None:
+    def fill(self, address: int, size: str, whole: Page, tag: int, is_global: bool) -> Entry | None:
         """Put the translation in, in the first free way or over the victim, which it returns."""
         page = address >> SHIFT[size]
         number, ways = self.where(page, size)
@@ -235,19 +243,22 @@ class Model:
 
         return Side(known(first), known(second))
 
-    def fetch(self, address: int, tag: int, size: str, is_global: bool) -> str:
-        """l, s, w or x: first-level hit, STLB hit, walk, not mapped (``size`` "-")."""
-        return self._access(self.code, address, tag, size, is_global)
+    def fetch(self, address: int, tag: int, size: str, is_global: bool, guest: str = "") -> str:
+        """l, s, w or x: first-level hit, STLB hit, walk, not mapped (``size`` "-").
+
+        ``guest``: size of the page in the guest's tables, where the host splits it to ``size``.
+        """
+        return self._access(self.code, address, tag, Page(size, guest or size), is_global)
 
     def load(self, address: int, tag: int, size: str, is_global: bool) -> str:
         """As :meth:`fetch`, of a load."""
-        return self._access(self.loads, address, tag, size, is_global)
+        return self._access(self.loads, address, tag, Page(size, size), is_global)
 
     def store(self, address: int, tag: int, size: str, is_global: bool) -> str:
         """As :meth:`fetch`, of a store."""
-        return self._access(self.stores, address, tag, size, is_global)
+        return self._access(self.stores, address, tag, Page(size, size), is_global)
 
-    def _access(self, side: Side, address: int, tag: int, size: str, is_global: bool) -> str:
+    def _access(self, side: Side, address: int, tag: int, page: Page, is_global: bool) -> str:
         if self._search(side.first, address, tag):
             return "l"
         hit = self._search(side.second, address, tag)
@@ -257,11 +268,11 @@ class Model:
                 buffer.drop(lambda e: e is entry)
             self._fill_first(side, address, entry.whole, tag, entry.is_global)
             return "s"
-        if size == "-":
+        if page.counted == "-":
             return "x"
         if self.inclusion != "exclusive":
-            self._fill_second(side, address, size, tag, is_global)
-        self._fill_first(side, address, size, tag, is_global)
+            self._fill_second(side, address, page, tag, is_global)
+        self._fill_first(side, address, page, tag, is_global)
         return "w"
 
     @staticmethod
@@ -273,21 +284,21 @@ class Model:
                     return buffer, entry
         return None
 
-    def _fill_first(self, side: Side, address: int, size: str, tag: int, is_global: bool) -> None:
-        placed = place(side.first, size)
+    def _fill_first(self, side: Side, address: int, page: Page, tag: int, is_global: bool) -> None:
+        placed = place(side.first, page.counted)
         assert placed, "every profile's first level holds 4 kB pages"
         buffer, held = placed
-        gone = buffer.fill(address, held, size, tag, is_global)
+        gone = buffer.fill(address, held, page, tag, is_global)
         if gone and self.inclusion == "exclusive":
             start = gone.page << SHIFT[gone.size]
             self._fill_second(side, start, gone.whole, gone.tag, gone.is_global)
 
-    def _fill_second(self, side: Side, address: int, size: str, tag: int, is_global: bool) -> None:
-        placed = place(side.second, size)
+    def _fill_second(self, side: Side, address: int, page: Page, tag: int, is_global: bool) -> None:
+        placed = place(side.second, page.counted)
         if not placed:
             return
         buffer, held = placed
-        gone = buffer.fill(address, held, size, tag, is_global)
+        gone = buffer.fill(address, held, page, tag, is_global)
         if gone and self.inclusion == "inclusive":
 
             def copy(entry: Entry) -> bool:
@@ -315,8 +326,15 @@ class Model:
         self.drop(lambda e: not e.is_global and e.tag == tag)
 
     def flush_page(self, address: int, tag: int) -> None:
-        """Forget the entries for the page of ``address``: this tag's, and global ones."""
-        self.drop(lambda e: e.page == address >> SHIFT[e.size] and (e.is_global or e.tag == tag))
+        """Forget the entries for the page of ``address``, and for all pieces of a page that is
+        held in pieces: this tag's, and global ones."""
+
+        def covers(e: Entry) -> bool:
+            return (
+                e.page << SHIFT[e.size] >> SHIFT[e.whole.guest] == address >> SHIFT[e.whole.guest]
+            )
+
+        self.drop(lambda e: covers(e) and (e.is_global or e.tag == tag))
 
 
 def answers(model: Model, trace: Iterator[str]) -> str:

@@ -45,6 +45,7 @@ class Cpu:
     isolation: bool
     loaded: Process
     shown: list[str]
+    host_page: str = "2m"
     contexts: list[Context] = field(default_factory=lambda: [Context() for _ in range(CONTEXTS)])
     current: int = 0
     following: int = 1
@@ -154,10 +155,11 @@ class Cpu:
 
     def fetch(self, address: int, size: str, is_global: bool) -> None:
         """An instruction of the page at ``address`` is fetched."""
-        answer = self.model.fetch(address, self.tag, size, is_global)
+        held = "4k" if self.host_page == "4k" else size
+        answer = self.model.fetch(address, self.tag, held, is_global, size)
         self.counts[answer] += 1
         if answer == "w":
-            self.walks[size] += 1
+            self.walks[held] += 1
         kind = SIZES.index(size)
         self.shown.append(f"f {self.number:x} {address:x} {kind:x} {int(is_global):x}\n")
 
@@ -168,6 +170,7 @@ class Machine:
 
     profile: dict[str, Any]
     isolation: bool
+    host_page: str = "2m"
     cpus: list[Cpu] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
@@ -179,7 +182,8 @@ class Machine:
         first = self.fork()
         for number in range(cpus):
             model = Model(self.profile)
-            self.cpus.append(Cpu(number, model, self.isolation, first, self.shown))
+            cpu = Cpu(number, model, self.isolation, first, self.shown, self.host_page)
+            self.cpus.append(cpu)
 
     def fork(self) -> Process:
         """A new address space."""

@@ -67,8 +67,9 @@ ITLB: tuple[Metric, ...] = (
     ),
     itlb_events(
         "itlb.not_mapped",
-        "fetches that found no page",
-        "walks that ended without a page: a page fault follows",
+        "fetches without a translation",
+        "fetches that the page tables have no page for: paging is off, in firmware and early in "
+        "the boot, or a page was taken away and its flush is still to come",
         WindowSum(count="walks_not_mapped"),
         detail=True,
     ),
@@ -84,6 +85,13 @@ ITLB: tuple[Metric, ...] = (
         "CR3 writes, tag recycled",
         "writes of CR3 that take the tag of another address space, whose entries are flushed",
         Flushes(kind="cr3_slot"),
+        detail=True,
+    ),
+    itlb_events(
+        "itlb.flush.cr3_behind",
+        "CR3 writes, tag behind",
+        "writes of CR3 to an address space that asked for flushes since: its entries are flushed",
+        Flushes(kind="cr3_behind"),
         detail=True,
     ),
     itlb_events(

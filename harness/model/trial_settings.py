@@ -41,6 +41,13 @@ class Pcid(StrEnum):
     FLUSH = "flush"  # flush them, as CPUs without PCID
 
 
+class HostPage(StrEnum):
+    """Pages that the host maps guest memory with, under the guest's own: nested paging."""
+
+    LARGE = "2m"  # as large as the guest's: an entry has the size of the guest's page
+    SMALL = "4k"  # no entry is larger: nx_huge_pages of KVM, on hosts with the erratum
+
+
 class KernelImage(StrEnum):
     """Whether the model takes the kernel image's text for global."""
 
@@ -93,6 +100,17 @@ class SuiteSettings:
             )
         }
     )
+    host_page: HostPage = field(
+        default=HostPage.LARGE,
+        metadata={
+            "setting": Setting(
+                help="Pages that the host maps guest memory with, in the model: 2m, entries are as "
+                "large as the guest's pages; 4k, the host splits them and no entry is larger.",
+                replay=True,
+                model="host_page",
+            )
+        },
+    )
     kernel_image: KernelImage = field(
         default=KernelImage.TABLES,
         metadata={
@@ -142,7 +160,7 @@ class SuiteSettings:
             )
         }
     )
-    smp: Annotated[int, Meta(ge=1, le=16)] = field(
+    smp: Annotated[int, Meta(ge=1, le=64)] = field(
         metadata={"setting": Setting(help="Number of vCPUs.", default=1)}
     )
     counters: Counters = field(

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import checks, edges, kernel_symbols, requirements, wire
+from . import address_spaces, checks, edges, kernel_symbols, requirements, wire
 from .channel import Channel
 from .frames import Kind
 from .marker import Marker
@@ -42,6 +42,15 @@ def run_first() -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError as error:
         raise RuntimeError(f"SCHED_FIFO: {error.strerror}") from error
+
+
+def tell_address_spaces(channel: Channel, marker: Marker) -> None:
+    """Let the model read the kernel's record of address spaces, or say why it cannot."""
+    try:
+        marker.address_spaces(address_spaces.places())
+    except address_spaces.NotKnown as error:
+        text = f"the model knows address spaces by page table: {error}"
+        channel.record(wire.Note(text=text))
 
 
 def watch_functions(channel: Channel, marker: Marker, watch: str, calls: Sequence[str]) -> None:
@@ -78,6 +87,8 @@ def trial(channel: Channel) -> None:
         )
     )
     requirements.check_kernel(document.pti)
+    if document.calls:  # the model is there
+        tell_address_spaces(channel, marker)
     watch_functions(channel, marker, document.watch, document.calls)
     ctx = Context(channel, document, FOLDER, marker)
     workload = load_workload(FOLDER, document.module)

@@ -8,10 +8,12 @@ Registers carry the command and its argument (System V: rdi, rsi, rdx).
 import ctypes
 import mmap
 
+from .address_spaces import Places
+
 TAG = bytes.fromhex("0f1f8031424d45") + bytes.fromhex("0f1f804b52414d")
 RETURN = b"\xc3"
 
-OPEN, CLOSE, WATCH, SNAPSHOT, ARM = 1, 2, 3, 4, 5
+OPEN, CLOSE, WATCH, SNAPSHOT, ARM, ADDRESS_SPACES = 1, 2, 3, 4, 5, 6
 
 
 class Marker:
@@ -48,3 +50,8 @@ class Marker:
     def arm(self) -> None:
         """From here on every watch is exact, also of code that has run before."""
         self._call(ARM, 0, 0)
+
+    def address_spaces(self, places: Places) -> None:
+        """The kernel's record of address spaces is at ``places``; read from the next arming on."""
+        words = (ctypes.c_uint64 * 3)(places.context, places.areas, places.switch)
+        self._call(ADDRESS_SPACES, ctypes.addressof(words), 0)

@@ -43,7 +43,7 @@ static bool walk_event(void *context, uint64_t vaddr, struct translation *found)
 
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .global = e->global };
+	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
 	machine_translation(&plugin.machine, vaddr, found);
 	return true;
 }

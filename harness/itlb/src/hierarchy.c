@@ -107,7 +107,7 @@ static void fill_second(struct hierarchy *h, struct stream *s, uint64_t vaddr, u
 
 	if (!tlb)
 		return;
-	evicted = tlb_fill(tlb, vaddr, held, t->size, tag, t->global);
+	evicted = tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
 	if (evicted.valid && h->inclusion == INCLUSION_INCLUSIVE)
 		drop_first(h, &evicted);
 }
@@ -126,9 +126,11 @@ static void fill_first(struct hierarchy *h, struct stream *s, uint64_t vaddr, ui
 			for (size = PAGE_4K; size < PAGE_SIZES; size++)
 				if (tlb_has_private(s->first[i], vaddr, size))
 					s->changes++;
-	evicted = tlb_fill(tlb, vaddr, held, t->size, tag, t->global);
+	evicted = tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
 	if (evicted.valid && h->inclusion == INCLUSION_EXCLUSIVE) {
-		struct translation victim = { evicted.entry.page, evicted.entry.global };
+		struct translation victim = {
+			evicted.entry.size, evicted.entry.page, evicted.entry.global,
+		};
 
 		fill_second(h, s, evicted.vaddr, evicted.entry.tag, &victim);
 	}
@@ -153,7 +155,9 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 	    recall->changes == s->changes && recall->entry->filled == recall->filled &&
 	    recall->filled > *recall->since) {
 		s->counts->l1_hits++;
-		*found = (struct translation){ recall->entry->page, recall->entry->global };
+		*found = (struct translation){
+			recall->entry->size, recall->entry->page, recall->entry->global,
+		};
 		tlb_touch_again(&recall->touch);
 		return OUT_L1_HIT;
 	}
@@ -162,7 +166,7 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 		struct tlb *tlb = s->first[which];
 
 		s->counts->l1_hits++;
-		*found = (struct translation){ entry->page, entry->global };
+		*found = (struct translation){ entry->size, entry->page, entry->global };
 		if (recalled)
 			*recall = (struct recall){
 				.key = recall_key(vaddr, tag), .changes = s->changes,
@@ -176,7 +180,7 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 		struct tlb *tlb = s->second[which];
 
 		s->counts->stlb_hits++;
-		*found = (struct translation){ entry->page, entry->global };
+		*found = (struct translation){ entry->size, entry->page, entry->global };
 		if (h->inclusion == INCLUSION_EXCLUSIVE)
 			tlb_forget(tlb, entry - tlb->entries);
 		fill_first(h, s, vaddr, tag, found);

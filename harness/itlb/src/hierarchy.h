@@ -17,7 +17,8 @@
 enum outcome { OUT_L1_HIT, OUT_STLB_HIT, OUT_WALK, OUT_NOT_MAPPED };
 
 struct translation {
-	enum page_size size;	/* in the page tables */
+	enum page_size size;	/* of the largest entry that can hold it */
+	enum page_size page;	/* in the guest's page tables */
 	bool global;
 };
 

@@ -20,8 +20,8 @@
 #define NO_PAGE UINT64_MAX	/* no page: not aligned, so never equal to one */
 
 enum flush_kind {
-	FLUSH_CR3_SWITCH, FLUSH_CR3_SLOT, FLUSH_CR3_BEHIND, FLUSH_CR3_SAME, FLUSH_CR3, FLUSH_CR0, FLUSH_CR4,
-	FLUSH_INVLPG, FLUSH_INVPCID, FLUSH_KINDS
+	FLUSH_CR3_SWITCH, FLUSH_CR3_SLOT, FLUSH_CR3_SAME, FLUSH_CR3, FLUSH_CR0, FLUSH_CR4,
+	FLUSH_INVLPG, FLUSH_INVPCID, FLUSH_CR3_BEHIND, FLUSH_KINDS	/* traces have these numbers */
 };
 
 /* What translated code reads and writes by itself; one element of the scoreboard. */

@@ -53,7 +53,7 @@ bool page_walk(void *context, uint64_t vaddr, struct translation *found)
 	level = leaf_of(vcpu, &now, now.cr3 & PTE_ADDRESS, vaddr, &entry);
 	if (!level)
 		return false;
-	found->size = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
+	found->size = found->page = level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
 	found->global = (now.cr4 & CR4_PGE) && (entry & PTE_GLOBAL);
 	return true;
 }

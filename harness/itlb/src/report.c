@@ -12,7 +12,8 @@
 
 static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const flush_names[FLUSH_KINDS] = {
-	"cr3_switch", "cr3_slot", "cr3_behind", "cr3_same", "cr3_flush", "cr0", "cr4", "invlpg", "invpcid",
+	"cr3_switch", "cr3_slot", "cr3_same", "cr3_flush", "cr0", "cr4", "invlpg", "invpcid",
+	"cr3_behind",
 };
 
 static const char *boolean(bool value)

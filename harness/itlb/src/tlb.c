@@ -265,11 +265,11 @@ bool tlb_has_private(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
 	return false;
 }
 
-struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size,
-			    enum page_size page, uint16_t tag, bool global)
+struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held,
+			    enum page_size size, enum page_size page, uint16_t tag, bool global)
 {
-	uint64_t vpn = vaddr >> page_shift(size);
-	struct range r = range_of(tlb, vpn, size);
+	uint64_t vpn = vaddr >> page_shift(held);
+	struct range r = range_of(tlb, vpn, held);
 	unsigned int at = victim(tlb, &r);
 	struct tlb_evicted evicted = { .valid = !is_free(tlb, at) };
 
@@ -278,12 +278,13 @@ struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size
 		evicted.vaddr = (tlb->keys[at] >> 3) << page_shift(evicted.size);
 		evicted.entry = tlb->entries[at];
 	}
-	tlb->seen[size] = true;
+	tlb->seen[held] = true;
+	tlb->seen_piece |= held < page;
 	if (!global)
 		tlb->seen_private[vaddr >> 63] = true;
-	tlb->keys[at] = key_of(vpn, size);
+	tlb->keys[at] = key_of(vpn, held);
 	tlb->entries[at] = (struct tlb_entry){
-		.filled = ++tlb->now, .tag = tag, .page = page, .global = global,
+		.filled = ++tlb->now, .tag = tag, .size = size, .page = page, .global = global,
 	};
 	touch(tlb, &tlb->entries[at]);
 	return evicted;
@@ -338,10 +339,30 @@ void tlb_flush_tag(struct tlb *tlb, uint16_t tag)
 			tlb_forget(tlb, i);
 }
 
+/* All pieces of the page of @vaddr, whatever its size in the page tables. */
+static void flush_pieces(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
+{
+	unsigned int at;
+
+	for (at = 0; at < tlb->sets * tlb->ways; at++) {
+		const struct tlb_entry *e = &tlb->entries[at];
+		enum page_size held = (tlb->keys[at] >> 1) & 3;
+		unsigned int within;
+
+		if (!tlb->keys[at] || held >= e->page || !(e->global || e->tag == tag))
+			continue;
+		within = page_shift(e->page) - page_shift(held);
+		if (tlb->keys[at] >> (3 + within) == key_of(vaddr >> page_shift(held), held) >> (3 + within))
+			tlb_forget(tlb, at);
+	}
+}
+
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
 {
 	enum page_size size;
 
+	if (tlb->seen_piece)
+		flush_pieces(tlb, vaddr, tag);
 	for (size = PAGE_4K; size < PAGE_SIZES; size++) {
 		uint64_t vpn = vaddr >> page_shift(size);
 		struct range r;

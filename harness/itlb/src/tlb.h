@@ -55,7 +55,8 @@ struct tlb_entry {
 	uint64_t used;		/* REPL_LRU: time of the last use */
 	uint64_t filled;	/* time of the fill, unlike any other; 0: free */
 	uint16_t tag;
-	uint8_t page;		/* size in the page tables; the entry may hold a piece of it */
+	uint8_t size;		/* that the walk counted as; the entry may hold a piece of it */
+	uint8_t page;		/* in the page tables: INVLPG drops all pieces of it */
 	bool global;
 };
 
@@ -66,6 +67,7 @@ struct tlb {
 	unsigned int set_bits;
 	unsigned int group_bits[PAGE_SIZES];
 	bool seen[PAGE_SIZES];	/* an entry of this size was ever filled */
+	bool seen_piece;	/* an entry that is only a piece of its page */
 	bool seen_private[2];	/* one that is not global, in the lower or upper half */
 	uint64_t clock;
 	uint64_t now;		/* counts fills and flushes */
@@ -151,11 +153,12 @@ struct tlb_evicted {
 };
 
 /*
- * Fills the page of @vaddr, which is one of @size (or a piece of one of @page), over the
- * policy's victim when its ways are taken. The buffer holds @size.
+ * Fills the page of @vaddr, as one of @held. A walk that found it counts as one of @size; in
+ * the page tables it is one of @page. Over the policy's victim when its ways are taken. The
+ * buffer holds @held.
  */
-struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size size,
-			    enum page_size page, uint16_t tag, bool global);
+struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held,
+			    enum page_size size, enum page_size page, uint16_t tag, bool global);
 
 /*
  * CR3 was written and selects @tag, below TLB_TAGS. Of the tags, the geometry's number of
@@ -167,8 +170,8 @@ void tlb_flush_all(struct tlb *tlb);
 void tlb_flush_tag(struct tlb *tlb, uint16_t tag);	/* its entries that are not global */
 void tlb_flush_nonglobal(struct tlb *tlb);
 /*
- * The page of @vaddr in every size: @tag's entry and any global one. Of a larger page that
- * is held in pieces, the piece with @vaddr.
+ * The page of @vaddr in every size: @tag's entry and any global one, and all pieces of a
+ * larger page that is held in pieces (SDM vol. 3, 4.10.4.1).
  */
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag);
 /* One entry with exactly this tag and global bit. */

@@ -24,10 +24,10 @@ enum event_kind {
 	EVENT_VCPU,		/* the ones that follow are of vCPU @value */
 	EVENT_FETCH,		/* @value: address, that of the page in the user's half */
 	EVENT_LOAD, EVENT_STORE,	/* @value: address of the page */
-	EVENT_CONTEXT,		/* @value: id of the loaded context << 32 | its generation */
 	EVENT_CR3,		/* @value was written */
 	EVENT_FLUSH,		/* @value: enum flush_kind */
 	EVENT_INVLPG,		/* @value: address */
+	EVENT_CONTEXT,		/* @value: id of the loaded context << 32 | its generation */
 	EVENT_KINDS
 };
 
@@ -53,6 +53,7 @@ enum mark {
 
 #define TRACE_MAGIC "EMBTRACE"
 #define TRACE_VERSION 3u
+#define TRACE_OLDEST 2u		/* had no EVENT_CONTEXT */
 #define TRACE_MAX_RUN 65535u
 #define TRACE_MAX_EVENTS (1u << 24)
 #define TRACE_CONTEXTS (1u << 16)

@@ -124,9 +124,9 @@ static bool get_header(struct reader *r)
 		return refuse(r, "this is not a trace");
 	if (!get_number(r, &version))
 		return false;
-	if (version != TRACE_VERSION)
-		return refuse(r, "the trace has version %llu; this program reads version %u",
-			      (unsigned long long)version, TRACE_VERSION);
+	if (version < TRACE_OLDEST || version > TRACE_VERSION)
+		return refuse(r, "the trace has version %llu; this program reads versions %u to %u",
+			      (unsigned long long)version, TRACE_OLDEST, TRACE_VERSION);
 	if (!get_byte(r, &flags) || !get_number(r, &api))
 		return false;
 	if (flags > 3 || api > INT32_MAX)
@@ -149,7 +149,7 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .global = e->global };
+	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
 	machine_translation(r->m, vaddr, found);
 	return true;
 }

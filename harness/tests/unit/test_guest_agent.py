@@ -10,6 +10,7 @@ import pytest
 from harness import proc
 from harness.counters.facts import files, snapshots
 from harness.guest.agent import bpf, edges, kernel_symbols, marker, wire
+from harness.guest.agent.address_spaces import Places
 from harness.guest.agent.channel import Channel
 from harness.guest.agent.frames import Kind
 from harness.guest.decoded import Decoded, decode
@@ -34,7 +35,7 @@ def test_the_marker_is_two_no_ops_and_a_return() -> None:
     assert int.from_bytes(marker.TAG[10:14], "little") == 0x4D41524B
     assert marker.RETURN == b"\xc3"
     assert (marker.OPEN, marker.CLOSE, marker.WATCH) == (1, 2, 3)
-    assert (marker.SNAPSHOT, marker.ARM) == (4, 5)
+    assert (marker.SNAPSHOT, marker.ARM, marker.ADDRESS_SPACES) == (4, 5, 6)
 
 
 def test_the_marker_does_nothing_outside_the_model() -> None:
@@ -43,6 +44,7 @@ def test_the_marker_does_nothing_outside_the_model() -> None:
     found.watch(0xFFFFFFFF81000000)
     found.arm()
     found.snapshot(255)
+    found.address_spaces(Places(1, 2, 3))
     found.close(1)
 
 

@@ -56,7 +56,7 @@ def again(
     return done.returncode, done.stderr, out
 
 
-def operations(seed: int, count: int, vcpus: int = 2) -> str:
+def operations(seed: int, count: int, vcpus: int = 2, *, contexts: bool = True) -> str:
     """Fetches, loads and stores of loops that repeat with changes, flushes, two windows.
 
     Two addresses are watched, one from the start and armed; a snapshot comes now and then.
@@ -84,6 +84,8 @@ def operations(seed: int, count: int, vcpus: int = 2) -> str:
             out.append(f"t {number:x} {draw.randrange(1 << 40):x} {draw.randrange(12):x}")
         elif choice < 0.57:
             out.append("w ffffffff82000000")
+        elif choice < 0.65 and contexts:
+            out.append(f"g {vcpu:x} {draw.randrange(1, 9):x} {draw.randrange(1, 9):x}")
     for edge, window in zip(reversed(edges), reversed(list(windows)), strict=True):
         out.insert(vcpus + edge, window)
     return "\n".join(out) + "\n"
@@ -111,7 +113,7 @@ POLICIES = [
 def test_replay_equals_live(
     programs: dict[str, Path], tmp_path: Path, profile: Path, options: list[str]
 ) -> None:
-    text = operations(len(options), 4000)
+    text = operations(len(options), 4000, contexts=False)  # that make no sense fail a check
     trace, live = record(programs, tmp_path, text, f"profile={profile}", *options)
     own = [option for option in options if not option.startswith("pti=")]
     status, errors, out = again(programs, trace, *own, profile=profile)
@@ -275,8 +277,8 @@ def test_cut_short_inside_a_whole_gzip_stream_is_refused(
 def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_path: Path) -> None:
     trace, _ = record(programs, tmp_path, operations(3, 500))
     whole = gzip.decompress(trace.read_bytes())
-    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x02", b"EMBTRACE\x01", 1)))
-    refused(programs, trace, "the trace has version 1; this program reads version 2")
+    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x03", b"EMBTRACE\x01", 1)))
+    refused(programs, trace, "the trace has version 1; this program reads versions 2 to 3")
     trace.write_bytes(gzip.compress(b"EMBTRICE" + whole[8:]))
     refused(programs, trace, "this is not a trace")
     trace.write_bytes(whole)  # not compressed
@@ -285,6 +287,17 @@ def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_pat
     refused(programs, trace, "this is not a trace")
     trace.unlink()
     refused(programs, trace, "it cannot be read")
+
+
+def test_a_trace_of_the_version_before_is_read(programs: dict[str, Path], tmp_path: Path) -> None:
+    """It has all but what the kernel recorded of address spaces, and the report says so."""
+    trace, live = record(programs, tmp_path, operations(3, 500, contexts=False))
+    content = gzip.decompress(trace.read_bytes())
+    trace.write_bytes(gzip.compress(content.replace(b"EMBTRACE\x03", b"EMBTRACE\x02", 1)))
+    status, errors, out = again(programs, trace)
+    assert (status, errors) == (0, "")
+    assert out.read_bytes() == live.read_bytes()
+    assert json.loads(out.read_bytes())["policy"]["address_spaces"] == "page tables"
 
 
 def test_a_window_that_is_never_closed_is_refused(

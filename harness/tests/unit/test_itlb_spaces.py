@@ -38,7 +38,8 @@ def report(recorder: Path, folder: Path, text: str, *options: str) -> Any:
 
 def counted(recorder: Path, folder: Path, machine: Machine, profile: Path) -> list[dict[str, int]]:
     pti = f"pti={'on' if machine.isolation else 'off'}"
-    document = report(recorder, folder, "".join(machine.shown), f"profile={profile}", pti)
+    options = (f"profile={profile}", pti, f"host_page={machine.host_page}")
+    document = report(recorder, folder, "".join(machine.shown), *options)
     assert all(check["ok"] for check in document["self_checks"]), document["self_checks"]
     assert document["policy"]["address_spaces"] == "contexts"
     vcpus: list[dict[str, int]] = document["windows"][0]["vcpus"]
@@ -56,16 +57,17 @@ def same(recorder: Path, folder: Path, machine: Machine, profile: Path) -> None:
         assert {name: vcpu[name] for name in expected} == expected, f"CPU {cpu.number}"
 
 
-def started(profile: Path, *, isolation: bool, cpus: int = 1) -> Machine:
-    machine = Machine(load_profile(profile), isolation)
+def started(profile: Path, *, isolation: bool, cpus: int = 1, host_page: str = "2m") -> Machine:
+    machine = Machine(load_profile(profile), isolation, host_page)
     machine.start(cpus)
     return machine
 
 
 def busy(machine: Machine, rng: random.Random, steps: int) -> None:
     """Processes come, go, map, unmap and run, on every CPU."""
+    pieces = [KERNEL + (n << 21) + (4096 * m) for n in range(4) for m in (0, 3, 200)]
     user = [0x400000 + (n << 12) for n in range(24)]
-    kernel = [(KERNEL + (n << 21), "2m") for n in range(4)]
+    kernel = [(address, "2m") for address in pieces]
     programs = [(0xFFFFFFFFA0000000 + (n << 12), "4k") for n in range(24)]
     for _ in range(steps):
         cpu = rng.choice(machine.cpus)
@@ -83,7 +85,7 @@ def busy(machine: Machine, rng: random.Random, steps: int) -> None:
         elif action == 4:
             machine.flush(chosen, rng.sample(user, rng.randrange(1, 4)))
         elif action == 5:
-            machine.flush_kernel(rng.choice(programs)[0])
+            machine.flush_kernel(rng.choice([*programs, *kernel])[0])
         elif action == 6:
             cpu.to_kernel()
             for address, size in rng.sample([*kernel, *programs], 6):
@@ -96,22 +98,31 @@ def busy(machine: Machine, rng: random.Random, steps: int) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
 @pytest.mark.parametrize("isolation", [True, False], ids=["pti-on", "pti-off"])
-def test_equals_linux(recorder: Path, tmp_path: Path, profile: Path, isolation: bool) -> None:
-    machine = started(profile, isolation=isolation, cpus=2)
+@pytest.mark.parametrize("host_page", ["2m", "4k"])
+def test_equals_linux(
+    recorder: Path, tmp_path: Path, profile: Path, isolation: bool, host_page: str
+) -> None:
+    machine = started(profile, isolation=isolation, cpus=2, host_page=host_page)
     busy(machine, random.Random(profile.stem), 700)
     same(recorder, tmp_path, machine, profile)
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32), isolation=st.booleans(), cpus=st.integers(1, 3))
+@given(
+    seed=st.integers(0, 2**32),
+    isolation=st.booleans(),
+    cpus=st.integers(1, 3),
+    host_page=st.sampled_from(["2m", "4k"]),
+)
 def test_equals_linux_on_any_run(
     recorder: Path,
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
     isolation: bool,
     cpus: int,
+    host_page: str,
 ) -> None:
-    machine = started(SKYLAKE, isolation=isolation, cpus=cpus)
+    machine = started(SKYLAKE, isolation=isolation, cpus=cpus, host_page=host_page)
     busy(machine, random.Random(seed), 150)
     same(recorder, tmp_path_factory.mktemp("any"), machine, SKYLAKE)
 
@@ -210,3 +221,14 @@ def test_an_entry_is_as_large_as_the_smaller_of_two_pages(
     assert document["policy"]["host_page"] == page
     (vcpu,) = document["windows"][0]["vcpus"]
     assert (vcpu["walks_4k"], vcpu["walks_2m"]) == (2 * sizes[0], sizes[1])
+
+
+@pytest.mark.parametrize(("page", "expected"), [("2m", 2), ("4k", 4)])
+def test_invlpg_takes_all_pieces_of_a_page(
+    recorder: Path, tmp_path: Path, page: str, expected: int
+) -> None:
+    pieces = (KERNEL, KERNEL + 0x5000)
+    fetches = "".join(f"f 0 {address:x} 1 1\n" for address in pieces)
+    text = f"v 0\n{fetches}i 0 {KERNEL:x}\n{fetches}"
+    document = report(recorder, tmp_path, text, f"profile={SKYLAKE}", f"host_page={page}")
+    assert walks(document["windows"][0]["vcpus"][0]) == expected

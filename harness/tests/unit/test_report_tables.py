@@ -77,7 +77,10 @@ def test_every_origin_is_there_per_operation(comparison: Comparison) -> None:
 def test_every_table_states_its_settings(comparison: Comparison) -> None:
     said = printed(comparison, 160)
     for pti in ("on", "off"):
-        words = f"pti={pti}  pcid=tagged  profile=skylake-sp  mode=exact  smp=1  counters=model"
+        words = (
+            f"pti={pti}  pcid=tagged  host_page=2m  profile=skylake-sp  mode=exact  smp=1  "
+            "counters=model"
+        )
         assert words in said
 
 

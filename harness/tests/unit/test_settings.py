@@ -108,7 +108,7 @@ def test_tables_and_columns_show_a_changed_setting(name: str) -> None:
 
 def test_a_table_leaves_out_what_nobody_changed() -> None:
     assert wording.settings_line(made.spec()) == (
-        "pti=on  pcid=tagged  profile=skylake-sp  mode=exact  smp=1  counters=model  "
+        "pti=on  pcid=tagged  host_page=2m  profile=skylake-sp  mode=exact  smp=1  counters=model  "
         "memory=2048 MiB"
     )
 

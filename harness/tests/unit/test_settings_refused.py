@@ -29,7 +29,7 @@ OF_SUITE = [
     ("kaslr = 1", "kaslr: Expected `bool`, got `int` (it is 1)"),
     ("profile = 3", "profile: Expected `str`, got `int` (it is 3)"),
     ("smp = 0", "smp: Expected `int` >= 1 (it is 0)"),
-    ("smp = 17", "smp: Expected `int` <= 16 (it is 17)"),
+    ("smp = 65", "smp: Expected `int` <= 64 (it is 65)"),
     ("smp = 1.5", "smp: Expected `int`, got `float` (it is 1.5)"),
     ("seeds = []", "seeds: Expected `array` of length >= 1 (it is [])"),
     ("seeds = [1, 2, 1]", "seeds[2]: 1 is there twice"),
@@ -62,7 +62,7 @@ ON_COMMAND_LINE = [
     ("run --kernel-image x", "'--kernel-image': 'x' is not one of 'tables', 'pcid'"),
     ("run --mode slow", "'--mode': 'slow' is not one of 'exact', 'fast', 'kvm'"),
     ("run --counters all", "'--counters': 'all' is not one of"),
-    ("run --smp 0", "'--smp': 0 is not in the range 1<=x<=16"),
+    ("run --smp 0", "'--smp': 0 is not in the range 1<=x<=64"),
     ("run --smp two", "'--smp': 'two' is not a valid integer"),
     ("run --profile z80 --counters none", "profile: no CPU profile 'z80'"),
     ("run --seeds 1,2,1", "--seeds '1,2,1'[2]: 1 is there twice"),
@@ -139,8 +139,8 @@ def test_on_the_command_line(command: str, message: str, monkeypatch: Any, capsy
 
 
 def test_the_same_lines_without_the_fault_are_accepted() -> None:
-    text = suite_text('seeds = [0, 2147483647]\npti = ["on"]\nsmp = 16\nkaslr = true')
-    assert definitions.parse(text, SuiteSpec, "s.toml").shared.smp == 16
+    text = suite_text('seeds = [0, 2147483647]\npti = ["on"]\nsmp = 64\nkaslr = true')
+    assert definitions.parse(text, SuiteSpec, "s.toml").shared.smp == 64
     text = 'name = "w"\nquestion = "q"\nmodule = "m"\nmemory_mib = 256\ntimeout_s = 0.5\n'
     assert definitions.parse(text, WorkloadSpec, "w.toml").memory_mib == 256
     assert len(options.seeds(str(MAX_SEEDS))) == MAX_SEEDS
