@@ -66,6 +66,7 @@ static void look_up(unsigned int index, uint64_t address)
 	struct machine *m = &plugin.machine;
 	bool ok;
 
+	smp_lock(index);
 	if (plugin.trace) {
 		struct event event = record(index, EVENT_FETCH,
 					    address & KERNEL_HALF ? address : address & PAGE_MASK);
@@ -74,6 +75,7 @@ static void look_up(unsigned int index, uint64_t address)
 	} else {
 		ok = machine_fetch(m, index, address, walk_tables, &plugin.vcpus[index]);
 	}
+	smp_unlock(index);
 	if (!ok)
 		abort();	/* out of memory: no report is better than a wrong one */
 }
@@ -98,6 +100,7 @@ void feed_data(unsigned int index, uint64_t address, bool store)
 	if (vcpu->data_page == (page | store))
 		return;
 	vcpu->data_page = page | store;
+	smp_lock(index);
 	if (plugin.trace) {
 		struct event event = record(index, store ? EVENT_STORE : EVENT_LOAD, page);
 
@@ -105,6 +108,7 @@ void feed_data(unsigned int index, uint64_t address, bool store)
 	} else {
 		machine_data(m, index, page, store, walk_tables, vcpu);
 	}
+	smp_unlock(index);
 }
 
 static void record_value(unsigned int index, enum event_kind kind, uint64_t value)
@@ -126,7 +130,9 @@ void feed_context(unsigned int index, uint64_t id, uint64_t generation)
 		return;
 	vcpu->context = context;
 	record_value(index, EVENT_CONTEXT, context);
+	smp_lock(index);
 	machine_context(&plugin.machine, index, id, generation);
+	smp_unlock(index);
 }
 
 void feed_cr3(unsigned int index, uint64_t value)
@@ -134,21 +140,27 @@ void feed_cr3(unsigned int index, uint64_t value)
 	if (address_spaces_known())
 		address_spaces_cr3(index, value);
 	record_value(index, EVENT_CR3, value);
+	smp_lock(index);
 	machine_cr3(&plugin.machine, index, value);
+	smp_unlock(index);
 	drop_page(index);
 }
 
 void feed_flush(unsigned int index, enum flush_kind kind)
 {
 	record_value(index, EVENT_FLUSH, kind);
+	smp_lock(index);
 	machine_flush(&plugin.machine, index, kind);
+	smp_unlock(index);
 	drop_page(index);
 }
 
 void feed_invlpg(unsigned int index, uint64_t address)
 {
 	record_value(index, EVENT_INVLPG, address);
+	smp_lock(index);
 	machine_invlpg(&plugin.machine, index, address);
+	smp_unlock(index);
 	drop_page(index);
 }
 
@@ -188,7 +200,7 @@ void feed_armed(void)
 	machine_arm(&plugin.machine);
 }
 
-void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
+static void obey(unsigned int index, uint64_t command, uint64_t argument)
 {
 	struct machine *m = &plugin.machine;
 	struct score scores[MAX_VCPUS];
@@ -221,6 +233,17 @@ void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
 	default:
 		marker_error();
 	}
+}
+
+void feed_marker(unsigned int index, uint64_t command, uint64_t argument)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_VCPUS; i++)
+		smp_lock(i);
+	obey(index, command, argument);
+	for (i = 0; i < MAX_VCPUS; i++)
+		smp_unlock(i);
 }
 
 bool feed_end(void)

@@ -89,6 +89,7 @@ struct machine {
 	unsigned int snapshot_count;
 	unsigned int marker_errors;	/* opened twice, closed unopened, out of range */
 	unsigned int register_errors;	/* the two ways to read one did not agree */
+	unsigned int vcpu_errors;	/* what a vCPU did was told of another */
 };
 
 /*

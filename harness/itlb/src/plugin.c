@@ -17,6 +17,8 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 		exit(1);
 	}
 	plugin.vcpus[index].buffer = g_byte_array_new();
+	if (!smp_vcpu_begins(index))
+		exit(1);
 	registers_find(&plugin.vcpus[index]);
 	feed_core(index);
 }
@@ -68,10 +70,6 @@ static bool begin(const qemu_info_t *info)
 		return false;
 	if (!plugin.paths.trace)
 		return true;
-	if (info->system.max_vcpus > 1 && !plugin.one_thread) {
-		fprintf(stderr, "itlb: a trace needs all vCPUs in one thread: exact mode\n");
-		return false;
-	}
 	plugin.trace = trace_begin(plugin.paths.trace, &m->origin);
 	if (!plugin.trace)
 		fprintf(stderr, "itlb: %s: the trace cannot be written\n",

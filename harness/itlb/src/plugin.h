@@ -38,19 +38,19 @@ struct plugin {
 	struct trace *trace;	/* being recorded; NULL: none */
 	struct vcpu vcpus[MAX_VCPUS];
 	struct qemu_plugin_scoreboard *scoreboard;
-	struct score *scores;	/* one each vCPU, where they have threads of their own */
+	struct score *scores;	/* one each vCPU */
 	bool ended;		/* QEMU has no vCPUs any more: scores stays where it was */
-	bool one_thread;	/* several vCPUs take turns in one host thread: see smp.c */
-	struct score shared;
 };
 
 extern struct plugin plugin;
 
 /* smp.c */
 bool smp_init(int vcpus);	/* false with a line on standard error */
-unsigned int smp_vcpu(unsigned int told);	/* the vCPU that runs, whatever QEMU told */
-bool smp_can_translate(void);
-qemu_plugin_u64 smp_score(size_t field);	/* for the block that is being translated */
+bool smp_vcpu_begins(unsigned int vcpu);	/* before it runs; false as above */
+unsigned int smp_vcpu(unsigned int told);	/* @told; an error is noted if another one runs */
+void smp_lock(unsigned int vcpu);	/* its part of the model is used by the caller alone */
+void smp_unlock(unsigned int vcpu);
+qemu_plugin_u64 smp_score(size_t field);
 struct score *score_of(unsigned int vcpu);
 void scores_now(struct score *scores);		/* of all vCPUs, for a tally */
 

@@ -241,10 +241,12 @@ static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 		" {\"name\": \"sites add up to the totals\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"every window is closed\", \"ok\": %s, \"detail\": \"\"},\n"
 		" {\"name\": \"registers are where they were found\", \"ok\": %s, \"detail\": \"\"},\n"
+		" {\"name\": \"QEMU tells the vCPU that runs\", \"ok\": %s, \"detail\": \"%u times it did not\"},\n"
 		" {\"name\": \"an address space has one page table\", \"ok\": %s, \"detail\": \"%u do not\"},\n"
 		" {\"name\": \"markers make sense\", \"ok\": %s, \"detail\": \"%u do not\"}\n]}\n",
 		boolean(checks.lookups_add_up), boolean(checks.sites_add_up),
-		boolean(!m->window), boolean(!m->register_errors), boolean(!mismatches), mismatches,
+		boolean(!m->window), boolean(!m->register_errors), boolean(!m->vcpu_errors), m->vcpu_errors,
+		boolean(!mismatches), mismatches,
 		boolean(!m->marker_errors), m->marker_errors);
 	return true;
 }

@@ -1,95 +1,103 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Several vCPUs in one host thread (exact mode).
+ * Several vCPUs: in one host thread (exact mode), or each in one of its own (fast mode).
  *
- * There QEMU 10.0 takes a block for private to the vCPU that translated it: it bakes that
- * vCPU's index into the block as a constant, for callbacks and for the place in the
- * scoreboard, and multiplies that constant in place by the size of a scoreboard element,
- * so that from the second vCPU on it grows without bound. Blocks are shared by all vCPUs,
- * so the index would be wrong even without that.
+ * In one thread QEMU 10.0 takes a translated block for private to the vCPU that translated it and
+ * makes that vCPU's index a constant of the block, for callbacks and for the place in the
+ * scoreboard; yet blocks are shared by all vCPUs. Blocks for vCPUs with threads of their
+ * own read the index where they run. So before a vCPU executes anything it is told to
+ * translate as those do, by the function with which QEMU itself does so; atomic instructions
+ * are then atomic on the host too, which changes nothing that the guest sees.
  *
- * What is done instead: elements of one byte leave the constant alone; all blocks use one
- * shared score, reached by an offset that takes the translating vCPU's index off again;
- * and who runs is asked of QEMU's own current_cpu. Since the shortcut to the current page
- * is shared, the first fetch after a turn is seen only when it is in another page than
- * the one where the vCPU before it stood: at most one fetch a turn, and the same in every
- * run. Instructions and watched addresses are counted for all vCPUs together.
+ * That it worked is checked by each callback: the vCPU that QEMU told is the one that runs.
+ *
+ * In several threads a window is opened and closed by one of them while others are in the
+ * model. Each vCPU's part of it has a lock, and a marker takes them all.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include "plugin.h"
 
 typedef void *(*get_cpu_fn)(int index);
+typedef void (*init_cflags_fn)(void *cpu, bool several_threads);
 
 static get_cpu_fn get_cpu;
-static void **current;		/* QEMU's thread-local current_cpu, in the one vCPU thread */
-static int vcpu_count;
+static init_cflags_fn init_cflags;
+static void *cpus[MAX_VCPUS];
+static bool locks[MAX_VCPUS];
+static bool several, threads;
+static pthread_t first_thread;
+
+static void *running(void)
+{
+	static _Thread_local void **current;
+
+	if (!current)
+		current = dlsym(RTLD_DEFAULT, "current_cpu");
+	return *current;
+}
 
 bool smp_init(int vcpus)
 {
-	const bool *several_threads = dlsym(RTLD_DEFAULT, "mttcg_enabled");
-
-	vcpu_count = vcpus;
-	plugin.one_thread = vcpus > 1 && !(several_threads && *several_threads);
-	if (!plugin.one_thread) {
-		plugin.scoreboard = qemu_plugin_scoreboard_new(sizeof(struct score));
+	plugin.scoreboard = qemu_plugin_scoreboard_new(sizeof(struct score));
+	several = vcpus > 1;
+	if (!several)
 		return true;
-	}
 	get_cpu = (get_cpu_fn)dlsym(RTLD_DEFAULT, "qemu_get_cpu");
-	if (!several_threads || !get_cpu || !dlsym(RTLD_DEFAULT, "current_cpu")) {
-		fprintf(stderr, "itlb: this QEMU does not tell which of several vCPUs runs: use one vCPU, or fast mode\n");
-		return false;
-	}
-	plugin.scoreboard = qemu_plugin_scoreboard_new(1);
-	return true;
+	init_cflags = (init_cflags_fn)dlsym(RTLD_DEFAULT, "tcg_cpu_init_cflags");
+	if (get_cpu && init_cflags && dlsym(RTLD_DEFAULT, "current_cpu"))
+		return true;
+	fprintf(stderr, "itlb: this QEMU does not tell which of several vCPUs runs: use one vCPU\n");
+	return false;
+}
+
+bool smp_vcpu_begins(unsigned int index)
+{
+	if (!several)
+		return true;
+	cpus[index] = get_cpu(index);
+	init_cflags(cpus[index], true);
+	if (!index)
+		first_thread = pthread_self();
+	if (pthread_equal(pthread_self(), first_thread))
+		return true;
+	threads = true;
+	if (!plugin.trace)
+		return true;
+	fprintf(stderr, "itlb: a trace needs all vCPUs in one thread: exact mode\n");
+	return false;
+}
+
+void smp_lock(unsigned int vcpu)
+{
+	if (threads)
+		while (__atomic_test_and_set(&locks[vcpu], __ATOMIC_ACQUIRE))
+			sched_yield();
+}
+
+void smp_unlock(unsigned int vcpu)
+{
+	if (threads)
+		__atomic_clear(&locks[vcpu], __ATOMIC_RELEASE);
 }
 
 unsigned int smp_vcpu(unsigned int told)
 {
-	static void *cpus[MAX_VCPUS];
-	static int last;
-	int i;
-
-	if (!plugin.one_thread)
-		return told;
-	if (!current)
-		current = dlsym(RTLD_DEFAULT, "current_cpu");
-	if (cpus[last] && cpus[last] == *current)
-		return last;
-	for (i = 0; i < vcpu_count; i++) {
-		if (!cpus[i])
-			cpus[i] = get_cpu(i);
-		if (cpus[i] == *current) {
-			last = i;
-			return i;
-		}
-	}
-	return 0;
-}
-
-/* Blocks translated before QEMU has announced a vCPU are firmware; they go uncounted. */
-bool smp_can_translate(void)
-{
-	return plugin.machine.cores[0].present;
+	if (several && cpus[told] != running())
+		__atomic_fetch_add(&plugin.machine.vcpu_errors, 1, __ATOMIC_RELAXED);
+	return told;
 }
 
 qemu_plugin_u64 smp_score(size_t field)
 {
-	char *first;
-
-	if (!plugin.one_thread)
-		return (qemu_plugin_u64){ plugin.scoreboard, field };
-	first = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
-	return (qemu_plugin_u64){
-		plugin.scoreboard, (char *)&plugin.shared + field - first - smp_vcpu(0),
-	};
+	return (qemu_plugin_u64){ plugin.scoreboard, field };
 }
 
 struct score *score_of(unsigned int vcpu)
 {
-	if (plugin.one_thread)
-		return &plugin.shared;
 	/* It moves when vCPUs beyond the 16th are announced. */
 	if (!plugin.ended)
 		plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
@@ -101,10 +109,7 @@ void scores_now(struct score *scores)
 	unsigned int i;
 
 	for (i = 0; i < MAX_VCPUS; i++) {
-		if (!plugin.machine.cores[i].present || (plugin.one_thread && i))
-			scores[i] = (struct score){ 0 };	/* all is in the first */
-		else
-			scores[i] = *score_of(i);
+		scores[i] = plugin.machine.cores[i].present ? *score_of(i) : (struct score){ 0 };
 		scores[i].page = 0;
 	}
 }

@@ -20,6 +20,7 @@ struct reader {
 	struct guess guess;
 	uint64_t events;
 	unsigned int vcpu;
+	uint64_t version;
 	struct event *numbered;
 	uint32_t count, room;
 	uint64_t last[EVENT_KINDS];
@@ -113,7 +114,7 @@ static bool get_header(struct reader *r)
 {
 	char magic[sizeof(TRACE_MAGIC) - 1];
 	struct origin *o = &r->m->origin;
-	uint64_t version, api;
+	uint64_t api;
 	uint8_t flags;
 	unsigned int i;
 
@@ -122,11 +123,11 @@ static bool get_header(struct reader *r)
 			return gzdirect(r->file) ? refuse(r, "this is not a trace") : false;
 	if (gzdirect(r->file) || memcmp(magic, TRACE_MAGIC, sizeof(magic)))
 		return refuse(r, "this is not a trace");
-	if (!get_number(r, &version))
+	if (!get_number(r, &r->version))
 		return false;
-	if (version < TRACE_OLDEST || version > TRACE_VERSION)
+	if (r->version < TRACE_OLDEST || r->version > TRACE_VERSION)
 		return refuse(r, "the trace has version %llu; this program reads versions %u to %u",
-			      (unsigned long long)version, TRACE_OLDEST, TRACE_VERSION);
+			      (unsigned long long)r->version, TRACE_OLDEST, TRACE_VERSION);
 	if (!get_byte(r, &flags) || !get_number(r, &api))
 		return false;
 	if (flags > 3 || api > INT32_MAX)
@@ -247,16 +248,18 @@ static bool get_scores(struct reader *r, struct score *scores)
 
 static bool get_end(struct reader *r, struct score *scores)
 {
-	uint64_t events, errors;
+	uint64_t events, errors, vcpu_errors = 0;
 	uint8_t byte;
 	int got, code;
 
-	if (!get_number(r, &events) || !get_number(r, &errors) || !get_scores(r, scores))
+	if (!get_number(r, &events) || !get_number(r, &errors) ||
+	    (r->version >= 3 && !get_number(r, &vcpu_errors)) || !get_scores(r, scores))
 		return false;
-	if (events != r->events || errors > UINT32_MAX)
+	if (events != r->events || (errors | vcpu_errors) > UINT32_MAX)
 		return refuse(r, "the trace is damaged: %llu events instead of %llu",
 			      (unsigned long long)r->events, (unsigned long long)events);
 	r->m->register_errors = errors;
+	r->m->vcpu_errors = vcpu_errors;
 	/* The end of the stream: gzip's own check of it is made only when it is read. */
 	got = r->at < r->end ? 1 : gzread(r->file, &byte, 1);
 	if (got > 0)

@@ -226,8 +226,8 @@ void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	qemu_plugin_u64 current;
 
 	(void)id;
-	if (!smp_can_translate())
-		return;
+	if (!plugin.machine.cores[0].present)
+		return;		/* firmware, before QEMU has announced a vCPU: not counted */
 	current = smp_score(offsetof(struct score, page));
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
 		tb, QEMU_PLUGIN_INLINE_ADD_U64,

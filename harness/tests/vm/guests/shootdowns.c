@@ -17,6 +17,7 @@
 
 #define PAGE 4096
 #define PAGES 24
+#define MAX_CPUS 64
 #define ROUNDS 200
 
 static uint8_t *code;
@@ -57,7 +58,7 @@ static void *follow(void *cpu)
 int main(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN), i;
-	pthread_t threads[16];
+	pthread_t threads[MAX_CPUS];
 
 	code = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -65,7 +66,7 @@ int main(void)
 		goto out;
 	memset(code, 0xc3, PAGES * PAGE);	/* ret */
 	marker(1, 1);
-	for (i = 1; i < cpus && i < 16; i++)
+	for (i = 1; i < cpus && i < MAX_CPUS; i++)
 		if (pthread_create(&threads[i], NULL, follow, (void *)i))
 			goto out;
 	stay_on(0);
@@ -75,7 +76,7 @@ int main(void)
 		mprotect(code + i % PAGES * PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	}
 	done = 1;
-	for (i = 1; i < cpus && i < 16; i++)
+	for (i = 1; i < cpus && i < MAX_CPUS; i++)
 		pthread_join(threads[i], NULL);
 	marker(2, 1);
 	printf("shootdowns: done on %ld\n", cpus);
