@@ -95,19 +95,13 @@ int main(int argc, char **argv)
 	static struct hierarchy h;
 	unsigned long number = 0;
 	char error[640], line[128];
-	const char *why;
 
-	if (argc != 2 && argc != 3) {
-		fprintf(stderr, "usage: driver PROFILE [RESERVED-WAYS] <trace\n");
+	if (argc != 2) {
+		fprintf(stderr, "usage: driver PROFILE <trace\n");
 		return 2;
 	}
 	if (!profile_load(argv[1], &profile, error, sizeof(error))) {
 		fprintf(stderr, "driver: %s\n", error);
-		return 2;
-	}
-	why = argc == 3 ? profile_reserve(&profile, atoi(argv[2])) : NULL;
-	if (why) {
-		fprintf(stderr, "driver: %s reserved ways: %s\n", argv[2], why);
 		return 2;
 	}
 	if (!hierarchy_init(&h, &profile)) {

@@ -104,8 +104,6 @@ def expected(
 
 def from_geometry(empty: Model, addresses: list[int], size: str, rounds: int) -> Expected | None:
     """Counts that follow from sets and ways alone; None where the policy decides."""
-    if empty.inclusion != "none":
-        return None
     code = empty.code
     first, second = place(code.first, size), place(code.second, size)
     if not first or not second:

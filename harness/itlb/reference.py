@@ -15,7 +15,7 @@ from typing import Any
 
 SIZES = ("4k", "2m", "1g")
 SHIFT = {"4k": 12, "2m": 21, "1g": 30}
-CODE = ("l1_4k", "l1_2m", "l1_1g", "l1")
+CODE = ("l1_4k", "l1_2m", "l1")
 LOADS = ("data_4k", "data_2m", "data_1g", "data")
 
 
@@ -128,19 +128,14 @@ class Ways:
 
 
 class Buffer:
-    """One translation buffer. ``reserved`` ways, the last ones, are left out."""
+    """One translation buffer."""
 
-    def __init__(self, geometry: dict[str, Any], reserved: int = 0) -> None:
-        ways: int = geometry["ways"]
-        self.count: int = geometry["entries"] // ways
+    def __init__(self, geometry: dict[str, Any]) -> None:
+        self.ways: int = geometry["ways"]
+        self.count: int = geometry["entries"] // self.ways
         self.index: str = geometry["index"]
-        self.ways = ways - reserved
         self.placement = {
-            size: Ways([[w for w in group if w < self.ways] for group in placed.groups])
-            for size in SIZES
-            if size in geometry
-            for placed in [Ways.parse(geometry[size], ways)]
-            if placed.groups[0][0] < self.ways
+            size: Ways.parse(geometry[size], self.ways) for size in SIZES if size in geometry
         }
         makers: dict[str, Callable[[], Tree | Groups | Oldest]] = {
             "tree-plru": lambda: Tree(0, self.ways),
@@ -178,17 +173,15 @@ class Buffer:
                 return entry
         return None
 
-    def fill(self, address: int, size: str, whole: Page, tag: int, is_global: bool) -> Entry | None:
-        """Put the translation in, in the first free way or over the victim, which it returns."""
+    def fill(self, address: int, size: str, whole: Page, tag: int, is_global: bool) -> None:
+        """Put the translation in, in the first free way or over the victim."""
         page = address >> SHIFT[size]
         number, ways = self.where(page, size)
         row = self.sets[number]
         free = [way for way in ways if row[way] is None]
         way = free[0] if free else self.policies[number].victim(ways)
-        pushed_out = row[way]
         row[way] = Entry(page, size, whole, tag, is_global)
         self.policies[number].touch(way)
-        return pushed_out
 
     def select(self, tag: int) -> None:
         """CR3 was written: ``tag`` is the current one. Tags beyond the limit are given up."""
@@ -224,10 +217,9 @@ def place(buffers: list[Buffer], size: str) -> tuple[Buffer, str] | None:
 class Model:
     """All levels, as ``hierarchy.h`` describes them."""
 
-    def __init__(self, profile: dict[str, Any], reserved: int = 0) -> None:
-        self.inclusion: str = profile["inclusion"]
+    def __init__(self, profile: dict[str, Any]) -> None:
         self.buffers = {
-            name: Buffer(profile[name], reserved if name == "stlb" else 0)
+            name: Buffer(profile[name])
             for name in (*CODE, "stlb", *LOADS, "store", "data_stlb")
             if name in profile and profile[name]["entries"]
         }
@@ -263,53 +255,29 @@ class Model:
             return "l"
         hit = self._search(side.second, address, tag)
         if hit:
-            buffer, entry = hit
-            if self.inclusion == "exclusive":
-                buffer.drop(lambda e: e is entry)
-            self._fill_first(side, address, entry.whole, tag, entry.is_global)
+            self._fill(side.first, address, hit.whole, tag, hit.is_global)
             return "s"
         if page.counted == "-":
             return "x"
-        if self.inclusion != "exclusive":
-            self._fill_second(side, address, page, tag, is_global)
-        self._fill_first(side, address, page, tag, is_global)
+        self._fill(side.second, address, page, tag, is_global)
+        self._fill(side.first, address, page, tag, is_global)
         return "w"
 
     @staticmethod
-    def _search(buffers: list[Buffer], address: int, tag: int) -> tuple[Buffer, Entry] | None:
+    def _search(buffers: list[Buffer], address: int, tag: int) -> Entry | None:
         for buffer in buffers:
             for size in SIZES:
                 entry = buffer.lookup(address, size, tag)
                 if entry:
-                    return buffer, entry
+                    return entry
         return None
 
-    def _fill_first(self, side: Side, address: int, page: Page, tag: int, is_global: bool) -> None:
-        placed = place(side.first, page.counted)
-        assert placed, "every profile's first level holds 4 kB pages"
-        buffer, held = placed
-        gone = buffer.fill(address, held, page, tag, is_global)
-        if gone and self.inclusion == "exclusive":
-            start = gone.page << SHIFT[gone.size]
-            self._fill_second(side, start, gone.whole, gone.tag, gone.is_global)
-
-    def _fill_second(self, side: Side, address: int, page: Page, tag: int, is_global: bool) -> None:
-        placed = place(side.second, page.counted)
-        if not placed:
-            return
-        buffer, held = placed
-        gone = buffer.fill(address, held, page, tag, is_global)
-        if gone and self.inclusion == "inclusive":
-
-            def copy(entry: Entry) -> bool:
-                same = (entry.page, entry.size, entry.is_global)
-                return same == (gone.page, gone.size, gone.is_global) and (
-                    gone.is_global or entry.tag == gone.tag
-                )
-
-            for name, first in self.buffers.items():
-                if name != "stlb":
-                    first.drop(copy)
+    @staticmethod
+    def _fill(buffers: list[Buffer], address: int, page: Page, tag: int, is_global: bool) -> None:
+        placed = place(buffers, page.counted)
+        if placed:  # a side may have no second level
+            buffer, held = placed
+            buffer.fill(address, held, page, tag, is_global)
 
     def drop(self, which: Callable[[Entry], bool]) -> None:
         """Forget entries in every buffer."""

@@ -4,9 +4,8 @@
 # hides it. "The manual" is Intel's optimisation manual (248966), Ice Lake Client.
 name = icelake-sp
 
-# No measurement found; as Skylake. Unverified.
+# Neither level includes the other, as on Skylake: unverified.
 second_level = shared
-inclusion = none
 
 # 128 entries, 8 ways: the manual. Leaf 18 does not list it. Index and replacement as
 # Skylake's: unverified.

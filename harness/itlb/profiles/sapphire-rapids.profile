@@ -3,9 +3,8 @@
 # Core i9-12900K's performance core, the same core.
 name = sapphire-rapids
 
-# No measurement found; as Skylake. Unverified.
+# Neither level includes the other, as on Skylake: unverified.
 second_level = shared
-inclusion = none
 
 # 256 entries, 8 ways: leaf 18, subleaf 1, and Intel's optimisation manual (248966). Index
 # and replacement as Skylake's: unverified.

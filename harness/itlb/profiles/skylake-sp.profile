@@ -2,9 +2,8 @@
 # Intel Skylake-SP, one thread a core.
 name = skylake-sp
 
-# TLB;DR (2022) measured on a Skylake-class part: no level includes another.
+# TLB;DR (2022) measured on a Skylake-class part: neither level includes the other.
 second_level = shared
-inclusion = none
 
 # 128 entries, 8 ways: Intel's optimisation manual (248966), Skylake; CPUID leaf 2 says 64
 # (descriptor B5), the share of one of two threads. Index and replacement: TLB;DR.

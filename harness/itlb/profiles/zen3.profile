@@ -3,9 +3,9 @@
 # AMD's software optimization guide for family 19h (56665).
 name = zen3
 
-# The second level for code is its own: the data side has another. Inclusion: unverified.
+# The second level for code is its own: the data side has another. Neither
+# includes the other: unverified.
 second_level = code
-inclusion = none
 
 # 64 entries for all page sizes, fully associative: leaf 80000005 (EAX and EBX FF40FF40: 2 MB
 # and 4 kB), leaf 80000019 (EAX F040F040: 1 GB), and the guide. Replacement: unverified.

@@ -3,9 +3,9 @@
 # Zen 3's; what Zen 4 enlarged is the data side (72 and 3072 entries), which is apart.
 name = zen4
 
-# The second level for code is its own: the data side has another. Inclusion: unverified.
+# The second level for code is its own: the data side has another. Neither
+# includes the other: unverified.
 second_level = code
-inclusion = none
 
 # 64 entries for all page sizes, fully associative: leaf 80000005 (EAX and EBX FF48FF40: 2 MB
 # and 4 kB), leaf 80000019 (EAX F048F040: 1 GB). Replacement: unverified.

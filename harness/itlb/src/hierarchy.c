@@ -21,7 +21,6 @@ bool hierarchy_init(struct hierarchy *h, const struct profile *profile)
 	unsigned int buffer, i;
 
 	memset(h, 0, sizeof(*h));
-	h->inclusion = profile->inclusion;
 	for (buffer = 0; buffer < BUFFERS; buffer++)
 		if (!tlb_init(&h->tlbs[buffer], &profile->buffers[buffer]))
 			return false;
@@ -88,36 +87,21 @@ static struct tlb_entry *find(struct tlb *const *tlbs, unsigned int count, uint6
 	return NULL;
 }
 
-static void drop_first(struct hierarchy *h, const struct tlb_evicted *e)
-{
-	unsigned int buffer;
-
-	for (buffer = 0; buffer < BUFFERS; buffer++)
-		if (buffer != STLB)
-			tlb_drop(&h->tlbs[buffer], e->vaddr, e->size, e->entry.tag,
-				 e->entry.global);
-}
-
-static void fill_second(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+static void fill_second(struct stream *s, uint64_t vaddr, uint16_t tag,
 			const struct translation *t)
 {
 	enum page_size held = PAGE_4K;
 	struct tlb *tlb = place(s->second, s->seconds, t->size, &held);
-	struct tlb_evicted evicted;
 
-	if (!tlb)
-		return;
-	evicted = tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
-	if (evicted.valid && h->inclusion == INCLUSION_INCLUSIVE)
-		drop_first(h, &evicted);
+	if (tlb)
+		tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
 }
 
-static void fill_first(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+static void fill_first(struct stream *s, uint64_t vaddr, uint16_t tag,
 		       const struct translation *t)
 {
 	enum page_size held = PAGE_4K, size;
 	struct tlb *tlb = place(s->first, s->firsts, t->size, &held);
-	struct tlb_evicted evicted;
 	unsigned int i;
 
 	/* Another tag's entry may be recalled where this one would now be found first. */
@@ -126,14 +110,7 @@ static void fill_first(struct hierarchy *h, struct stream *s, uint64_t vaddr, ui
 			for (size = PAGE_4K; size < PAGE_SIZES; size++)
 				if (tlb_has_private(s->first[i], vaddr, size))
 					s->changes++;
-	evicted = tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
-	if (evicted.valid && h->inclusion == INCLUSION_EXCLUSIVE) {
-		struct translation victim = {
-			evicted.entry.size, evicted.entry.page, evicted.entry.global,
-		};
-
-		fill_second(h, s, evicted.vaddr, evicted.entry.tag, &victim);
-	}
+	tlb_fill(tlb, vaddr, held, t->size, t->page, tag, t->global);
 }
 
 /* Page and tag in one word, never 0; tags are small. */
@@ -142,7 +119,7 @@ static uint64_t recall_key(uint64_t vaddr, uint16_t tag)
 	return (vaddr & ~0xfffull) | (tag + 1);
 }
 
-static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vaddr, uint16_t tag,
+static enum outcome look_up(struct stream *s, uint64_t vaddr, uint16_t tag,
 			    walk_fn walk, void *context, struct translation *found)
 {
 	struct recall *recall = &s->recalls[(vaddr >> 12) % RECALLS];
@@ -177,13 +154,9 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 	}
 	entry = find(s->second, s->seconds, vaddr, tag, &which);
 	if (entry) {
-		struct tlb *tlb = s->second[which];
-
 		s->counts->stlb_hits++;
 		*found = (struct translation){ entry->size, entry->page, entry->global };
-		if (h->inclusion == INCLUSION_EXCLUSIVE)
-			tlb_forget(tlb, entry - tlb->entries);
-		fill_first(h, s, vaddr, tag, found);
+		fill_first(s, vaddr, tag, found);
 		return OUT_STLB_HIT;
 	}
 	if (!walk(context, vaddr, found)) {
@@ -191,22 +164,21 @@ static enum outcome look_up(struct hierarchy *h, struct stream *s, uint64_t vadd
 		return OUT_NOT_MAPPED;
 	}
 	s->counts->walks[found->size]++;
-	if (h->inclusion != INCLUSION_EXCLUSIVE)
-		fill_second(h, s, vaddr, tag, found);
-	fill_first(h, s, vaddr, tag, found);
+	fill_second(s, vaddr, tag, found);
+	fill_first(s, vaddr, tag, found);
 	return OUT_WALK;
 }
 
 enum outcome hierarchy_fetch(struct hierarchy *h, uint64_t vaddr, uint16_t tag, walk_fn walk,
 			     void *context, struct translation *found)
 {
-	return look_up(h, &h->code, vaddr, tag, walk, context, found);
+	return look_up(&h->code, vaddr, tag, walk, context, found);
 }
 
 enum outcome hierarchy_data(struct hierarchy *h, uint64_t vaddr, uint16_t tag, bool store,
 			    walk_fn walk, void *context, struct translation *found)
 {
-	return look_up(h, store ? &h->stores : &h->loads, vaddr, tag, walk, context, found);
+	return look_up(store ? &h->stores : &h->loads, vaddr, tag, walk, context, found);
 }
 
 void hierarchy_select_tag(struct hierarchy *h, uint16_t tag)

@@ -4,9 +4,9 @@
  * a second level behind them, as the profile says.
  *
  * A second-level hit refills the first level; hits and evictions in the first level do not
- * touch the second, unless the profile makes it inclusive or exclusive. A translation that
- * a level has no entries for is held there as the piece of the largest smaller size that
- * it has; the level before it still gets the page as it is.
+ * touch the second, nor those in the second the first. A translation that a level has no
+ * entries for is held there as the piece of the largest smaller size that it has; the level
+ * before it still gets the page as it is.
  */
 #ifndef EMB_HIERARCHY_H
 #define EMB_HIERARCHY_H
@@ -63,7 +63,6 @@ struct stream {
 
 struct hierarchy {
 	struct tlb tlbs[BUFFERS];
-	enum inclusion inclusion;
 	struct counts counts;	/* of instruction fetches */
 	struct counts data;	/* of loads and stores */
 	struct stream code, loads, stores;

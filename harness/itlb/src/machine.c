@@ -14,18 +14,8 @@
 
 bool machine_profile(struct machine *m, const char *path, char *error, size_t error_size)
 {
-	const char *why;
-
 	if (!profile_load(path, &m->profile, error, error_size))
 		return false;
-	if (m->policy.reserve) {
-		why = profile_reserve(&m->profile, m->policy.reserve);
-		if (why) {
-			snprintf(error, error_size, "%s: reserve=%u: %s", path,
-				 m->policy.reserve, why);
-			return false;
-		}
-	}
 	m->data_followed = m->policy.data_side && profile_data_competes(&m->profile);
 	return true;
 }

@@ -61,7 +61,6 @@ struct policy {
 	bool host_4k;		/* the host maps guest memory by 4 kB pages */
 	bool hits;		/* sites count first-level hits too */
 	bool data_side;		/* loads and stores compete for a shared second level */
-	unsigned int reserve;	/* ways of the second level that are left to data */
 };
 
 /* What the guest and QEMU were; a trace says it. */

@@ -2,25 +2,12 @@
 #include "options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* One of @names, by its place; -1 when it is none of them. */
 static int choice(const char *value, const char *const *names)
 {
 	return !strcmp(value, names[0]) ? 0 : !strcmp(value, names[1]) ? 1 : -1;
-}
-
-/* 0 with *number, or -1. */
-static int number(const char *value, unsigned int *number)
-{
-	char *end;
-	unsigned long parsed = strtoul(value, &end, 10);
-
-	if (*value < '0' || *value > '9' || *end || parsed > UINT16_MAX)
-		return -1;
-	*number = parsed;
-	return 0;
 }
 
 bool options_parse(const char *argument, struct paths *paths, struct machine *m)
@@ -59,8 +46,6 @@ bool options_parse(const char *argument, struct paths *paths, struct machine *m)
 	} else if (IS("data")) {
 		n = choice(value, off_on);
 		p->data_side = n;
-	} else if (IS("reserve")) {
-		n = number(value, &p->reserve);
 	} else {
 		n = -1;
 	}
@@ -68,7 +53,7 @@ bool options_parse(const char *argument, struct paths *paths, struct machine *m)
 	if (n >= 0 && *value)
 		return true;
 	fprintf(stderr,
-		"itlb: argument '%s': out=FILE profile=FILE trace=FILE pcid=tagged|flush kernel_image=tables|pcid host_page=2m|4k pti=off|on hits=off|on data=off|on reserve=WAYS\n",
+		"itlb: argument '%s': out=FILE profile=FILE trace=FILE pcid=tagged|flush kernel_image=tables|pcid host_page=2m|4k pti=off|on hits=off|on data=off|on\n",
 		argument);
 	return false;
 }

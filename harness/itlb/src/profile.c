@@ -14,14 +14,13 @@
 #define ALL UINT32_MAX		/* span of "all" until the ways are known */
 
 static const char *const buffer_names[BUFFERS] = {
-	"l1_4k", "l1_2m", "l1_1g", "l1", "stlb",
+	"l1_4k", "l1_2m", "l1", "stlb",
 	"data_4k", "data_2m", "data_1g", "data", "store", "data_stlb",
 };
 static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const index_names[] = { "linear", "xor", NULL };
 static const char *const replacement_names[] = { "lru", "tree-plru", "mru3-plru4", NULL };
 static const char *const second_names[] = { "shared", "code", NULL };
-static const char *const inclusion_names[] = { "none", "inclusive", "exclusive", NULL };
 
 /* Keys of a buffer. The first KEY_NEEDED are needed, of the rest one page size is. */
 enum { KEY_ENTRIES, KEY_WAYS, KEY_INDEX, KEY_REPLACEMENT, KEY_NEEDED,
@@ -43,7 +42,7 @@ struct parser {
 	unsigned int line;
 	struct profile *profile;
 	unsigned int lines[BUFFERS][KEYS];	/* where a key was given, 0: not yet */
-	bool second_level, inclusion;
+	bool second_level;
 	char *error;
 	size_t error_size;
 };
@@ -172,7 +171,6 @@ static bool find_key(const char *name, unsigned int *buffer, unsigned int *key)
 static bool take_policy(struct parser *p, const char *name, const char *value, bool *known)
 {
 	struct profile *profile = p->profile;
-	bool *seen;
 	int n;
 
 	*known = true;
@@ -183,26 +181,17 @@ static bool take_policy(struct parser *p, const char *name, const char *value, b
 		strcpy(profile->name, value);
 		return true;
 	}
-	if (!strcmp(name, "second_level")) {
-		n = choice(value, second_names);
-		profile->second_level = n;
-		seen = &p->second_level;
-		if (n < 0)
-			return fail(p, p->line, "second_level = '%.40s': shared or code", value);
-	} else if (!strcmp(name, "inclusion")) {
-		n = choice(value, inclusion_names);
-		profile->inclusion = n;
-		seen = &p->inclusion;
-		if (n < 0)
-			return fail(p, p->line, "inclusion = '%.40s': none, inclusive or exclusive",
-				    value);
-	} else {
+	if (strcmp(name, "second_level")) {
 		*known = false;
 		return true;
 	}
-	if (*seen)
+	n = choice(value, second_names);
+	profile->second_level = n;
+	if (n < 0)
+		return fail(p, p->line, "second_level = '%.40s': shared or code", value);
+	if (p->second_level)
 		return fail(p, p->line, "'%s' is given twice", name);
-	*seen = true;
+	p->second_level = true;
 	return true;
 }
 
@@ -226,7 +215,7 @@ static bool take_line(struct parser *p, char *raw)
 		return known && !p->error[0];
 	if (!find_key(name, &buffer, &key))
 		return fail(p, p->line,
-			    "unknown key '%.40s': name, second_level, inclusion, or BUFFER.KEY with a buffer of l1_4k l1_2m l1_1g l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 2m 1g pcids",
+			    "unknown key '%.40s': name, second_level, or BUFFER.KEY with a buffer of l1_4k l1_2m l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 2m 1g pcids",
 			    name);
 	if (p->lines[buffer][key])
 		return fail(p, p->line, "'%s' is given twice, first in line %u", name,
@@ -278,8 +267,6 @@ static bool finish(struct parser *p)
 		return fail(p, 0, "key 'name' is missing: add the CPU's name");
 	if (!p->second_level)
 		return fail(p, 0, "key 'second_level' is missing: add it, with shared or code");
-	if (!p->inclusion)
-		return fail(p, 0, "key 'inclusion' is missing: add it, with none, inclusive or exclusive");
 	for (buffer = 0; buffer < BUFFERS; buffer++)
 		if (!finish_buffer(p, buffer))
 			return false;
@@ -359,31 +346,7 @@ const char *profile_error(const struct profile *profile)
 		return "no first level holds 4 kB pages of data: give data_4k.4k = all or data.4k = all";
 	if (store && (!(store & 1) || !data))
 		return "the store buffer needs 4 kB pages, and a buffer for loads beside it";
-	if (profile->inclusion != INCLUSION_NONE &&
-	    (code != second || (data && data != second) || (store && store != second) ||
-	     profile->buffers[DATA_STLB].entries))
-		return "inclusion = inclusive and exclusive need first levels and an stlb that hold the same page sizes, and no data_stlb: give none";
 	return NULL;
-}
-
-const char *profile_reserve(struct profile *profile, unsigned int ways)
-{
-	struct tlb_geometry *g = &profile->buffers[STLB];
-	unsigned int size;
-	const char *why;
-
-	if (!ways)
-		return NULL;
-	if (!g->entries || profile->second_level != SECOND_SHARED)
-		return "only a second level that data shares can reserve ways for it";
-	if (ways >= g->ways)
-		return "no way is left";
-	g->reserved = ways;
-	for (size = 0; size < PAGE_SIZES; size++)
-		if (g->pages[size].first >= g->ways - ways)
-			g->pages[size].span = 0;
-	why = tlb_geometry_error(g);
-	return why ? why : profile_error(profile);
 }
 
 bool profile_data_competes(const struct profile *profile)
@@ -411,16 +374,16 @@ void profile_write_json(FILE *f, const struct profile *profile)
 {
 	unsigned int buffer;
 
-	fprintf(f, "\"name\": \"%s\", \"second_level\": \"%s\", \"inclusion\": \"%s\"", profile->name,
-		second_names[profile->second_level], inclusion_names[profile->inclusion]);
+	fprintf(f, "\"name\": \"%s\", \"second_level\": \"%s\"", profile->name,
+		second_names[profile->second_level]);
 	for (buffer = 0; buffer < BUFFERS; buffer++) {
 		const struct tlb_geometry *g = &profile->buffers[buffer];
 
 		if (!g->entries)
 			continue;
-		fprintf(f, ", \"%s\": {\"entries\": %u, \"ways\": %u, \"index\": \"%s\", \"replacement\": \"%s\", \"reserved\": %u, ",
+		fprintf(f, ", \"%s\": {\"entries\": %u, \"ways\": %u, \"index\": \"%s\", \"replacement\": \"%s\", ",
 			buffer_names[buffer], g->entries, g->ways, index_names[g->index],
-			replacement_names[g->replacement], g->reserved);
+			replacement_names[g->replacement]);
 		if (g->pcids < TLB_TAGS)
 			fprintf(f, "\"pcids\": %u, ", g->pcids);
 		fputs("\"pages\": ", f);

@@ -14,7 +14,7 @@
  * data side's own second level; stores in the store buffer where there is one.
  */
 enum buffer {
-	L1_4K, L1_2M, L1_1G, L1, STLB,
+	L1_4K, L1_2M, L1, STLB,
 	DATA_4K, DATA_2M, DATA_1G, DATA, STORE, DATA_STLB,
 	BUFFERS
 };
@@ -24,16 +24,9 @@ enum second_level {
 	SECOND_CODE,		/* of code only: the data side cannot disturb it */
 };
 
-enum inclusion {
-	INCLUSION_NONE,		/* a walk fills both levels; they evict on their own */
-	INCLUSION_INCLUSIVE,	/* what the second level evicts leaves the first too */
-	INCLUSION_EXCLUSIVE,	/* a walk fills the first level, whose victims fill the second */
-};
-
 struct profile {
 	char name[64];
 	enum second_level second_level;
-	enum inclusion inclusion;
 	struct tlb_geometry buffers[BUFFERS];
 };
 
@@ -47,14 +40,9 @@ bool profile_load(const char *path, struct profile *profile, char *error, size_t
 
 /* Why the profile as a whole is not a CPU, or NULL when it is. */
 const char *profile_error(const struct profile *profile);
-/*
- * Leaves the last @ways ways of the STLB out, for data to have; a page size that had no
- * others is held there in pieces. NULL, or why that cannot be.
- */
-const char *profile_reserve(struct profile *profile, unsigned int ways);
 /* Whether loads and stores can change what instruction fetches find. */
 bool profile_data_competes(const struct profile *profile);
-/* The members of a JSON object: "name", the policies, and each buffer that there is. */
+/* The members of a JSON object: "name", the kind of second level, and each buffer that there is. */
 void profile_write_json(FILE *f, const struct profile *profile);
 
 #endif

@@ -4,7 +4,7 @@
  * plugin would have written.
  *
  *   replay trace=FILE profile=FILE out=FILE [pcid=flush|tagged] [kernel_image=tables|pcid]
- *          [data=off|on] [hits=off|on] [reserve=WAYS]
+ *          [data=off|on] [hits=off|on]
  *
  * Exit status: 0 with a report; 2 without one and with one line on standard error.
  */

@@ -15,32 +15,20 @@ static bool power_of_two(unsigned int n)
 
 static const char *placement_error(const struct tlb_geometry *g, const struct placement *p)
 {
-	unsigned int ways = g->ways - g->reserved;
-
 	if (!p->ways || p->first >= g->ways || p->span > g->ways - p->first)
 		return "a page size is given ways that there are not";
 	if (p->span % p->ways || !power_of_two(p->span / p->ways))
 		return "the ways of a page size do not split into a power of two of groups";
-	if (p->first >= ways)
-		return "no way is left for a page size";
-	if (g->reserved && p->ways != p->span)
-		return "ways cannot be reserved where a page size has groups of them";
-	if (g->replacement == REPL_LRU)
-		return NULL;
-	if (p->span > ways - p->first)
-		ways -= p->first;
-	else
-		ways = p->ways;
-	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(ways) || p->first % ways))
+	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(p->ways) || p->first % p->ways))
 		return "tree-plru needs the ways of a page size to be a whole branch of the tree";
-	if (g->replacement == REPL_MRU3_PLRU4 && ways != g->ways - g->reserved)
+	if (g->replacement == REPL_MRU3_PLRU4 && p->ways != g->ways)
 		return "mru3-plru4 needs every page size in all ways";
 	return NULL;
 }
 
 const char *tlb_geometry_error(const struct tlb_geometry *g)
 {
-	unsigned int size, left;
+	unsigned int size;
 	const char *error;
 
 	if (!g->entries)
@@ -49,13 +37,10 @@ const char *tlb_geometry_error(const struct tlb_geometry *g)
 		return "entries is not a multiple of ways";
 	if (!power_of_two(g->entries / g->ways))
 		return "the number of sets (entries / ways) is not a power of two";
-	if (g->reserved >= g->ways)
-		return "no way is left";
-	left = g->ways - g->reserved;
-	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(left) || left > 64))
+	if (g->replacement == REPL_TREE_PLRU && (!power_of_two(g->ways) || g->ways > 64))
 		return "tree-plru needs a power of two of ways, at most 64";
-	if (g->replacement == REPL_MRU3_PLRU4 && (g->ways != GROUP * GROUPS || left % GROUP))
-		return "mru3-plru4 needs 12 ways, and reserves four at a time";
+	if (g->replacement == REPL_MRU3_PLRU4 && g->ways != GROUP * GROUPS)
+		return "mru3-plru4 needs 12 ways";
 	for (size = 0; size < PAGE_SIZES; size++) {
 		error = g->pages[size].span ? placement_error(g, &g->pages[size]) : NULL;
 		if (error)
@@ -81,16 +66,13 @@ bool tlb_init(struct tlb *tlb, const struct tlb_geometry *g)
 		return true;
 	tlb->recents = 1;	/* tag 0 is the current one */
 	tlb->sets = g->entries / g->ways;
-	tlb->ways = g->ways - g->reserved;
+	tlb->ways = g->ways;
 	tlb->set_bits = log2_of(tlb->sets);
 	for (size = 0; size < PAGE_SIZES; size++) {
-		struct placement *p = &tlb->geometry.pages[size];
+		const struct placement *p = &g->pages[size];
 
-		if (!p->span)
-			continue;
-		if (p->span > tlb->ways - p->first)
-			p->span = p->ways = tlb->ways - p->first;
-		tlb->group_bits[size] = log2_of(p->span / p->ways);
+		if (p->span)
+			tlb->group_bits[size] = log2_of(p->span / p->ways);
 	}
 	tlb->keys = calloc(tlb->sets * tlb->ways, sizeof(*tlb->keys));
 	tlb->entries = calloc(tlb->sets * tlb->ways, sizeof(*tlb->entries));
@@ -220,7 +202,7 @@ static unsigned int victim(const struct tlb *tlb, const struct range *r)
 		return base + tree_victim(state, tlb->ways,
 					  (tlb->ways + r->from - base) / (r->to - r->from));
 	case REPL_MRU3_PLRU4:
-		group = (group_of(state) + 1) % (tlb->ways / GROUP);
+		group = (group_of(state) + 1) % GROUPS;
 		return base + group * GROUP + tree_victim(tree_of(state, group), GROUP, 1);
 	case REPL_LRU:
 		break;
@@ -265,19 +247,13 @@ bool tlb_has_private(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
 	return false;
 }
 
-struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held,
-			    enum page_size size, enum page_size page, uint16_t tag, bool global)
+void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held, enum page_size size,
+	      enum page_size page, uint16_t tag, bool global)
 {
 	uint64_t vpn = vaddr >> page_shift(held);
 	struct range r = range_of(tlb, vpn, held);
 	unsigned int at = victim(tlb, &r);
-	struct tlb_evicted evicted = { .valid = !is_free(tlb, at) };
 
-	if (evicted.valid) {
-		evicted.size = (tlb->keys[at] >> 1) & 3;
-		evicted.vaddr = (tlb->keys[at] >> 3) << page_shift(evicted.size);
-		evicted.entry = tlb->entries[at];
-	}
 	tlb->seen[held] = true;
 	tlb->seen_piece |= held < page;
 	if (!global)
@@ -287,7 +263,6 @@ struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held
 		.filled = ++tlb->now, .tag = tag, .size = size, .page = page, .global = global,
 	};
 	touch(tlb, &tlb->entries[at]);
-	return evicted;
 }
 
 void tlb_select_tag(struct tlb *tlb, uint16_t tag)
@@ -376,19 +351,4 @@ void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
 			    (tlb->entries[at].global || tlb->entries[at].tag == tag))
 				tlb_forget(tlb, at);
 	}
-}
-
-void tlb_drop(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global)
-{
-	uint64_t vpn = vaddr >> page_shift(size);
-	struct range r;
-	unsigned int at;
-
-	if (!tlb->seen[size])
-		return;
-	r = range_of(tlb, vpn, size);
-	for (at = r.from; at < r.to; at++)
-		if (tlb->keys[at] == key_of(vpn, size) && tlb->entries[at].global == global &&
-		    (global || tlb->entries[at].tag == tag))
-			tlb_forget(tlb, at);
 }

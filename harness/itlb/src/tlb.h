@@ -46,7 +46,6 @@ struct tlb_geometry {
 	unsigned int ways;
 	enum index_fn index;
 	enum replacement replacement;
-	unsigned int reserved;	/* ways of each set, the last ones, that are left out */
 	unsigned int pcids;	/* tags kept at a write of CR3; TLB_TAGS: all */
 	struct placement pages[PAGE_SIZES];
 };
@@ -63,7 +62,7 @@ struct tlb_entry {
 struct tlb {
 	struct tlb_geometry geometry;
 	unsigned int sets;
-	unsigned int ways;	/* without the reserved ones */
+	unsigned int ways;
 	unsigned int set_bits;
 	unsigned int group_bits[PAGE_SIZES];
 	bool seen[PAGE_SIZES];	/* an entry of this size was ever filled */
@@ -144,21 +143,13 @@ static inline void tlb_touch_again(const struct tlb_touch *touch)
 		*touch->word = (*touch->word & touch->keep) | touch->add;
 }
 
-/* What a fill pushed out. */
-struct tlb_evicted {
-	bool valid;
-	uint64_t vaddr;		/* start of the page */
-	enum page_size size;
-	struct tlb_entry entry;
-};
-
 /*
  * Fills the page of @vaddr, as one of @held. A walk that found it counts as one of @size; in
  * the page tables it is one of @page. Over the policy's victim when its ways are taken. The
  * buffer holds @held.
  */
-struct tlb_evicted tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held,
-			    enum page_size size, enum page_size page, uint16_t tag, bool global);
+void tlb_fill(struct tlb *tlb, uint64_t vaddr, enum page_size held, enum page_size size,
+	      enum page_size page, uint16_t tag, bool global);
 
 /*
  * CR3 was written and selects @tag, below TLB_TAGS. Of the tags, the geometry's number of
@@ -174,7 +165,5 @@ void tlb_flush_nonglobal(struct tlb *tlb);
  * larger page that is held in pieces (SDM vol. 3, 4.10.4.1).
  */
 void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag);
-/* One entry with exactly this tag and global bit. */
-void tlb_drop(struct tlb *tlb, uint64_t vaddr, enum page_size size, uint16_t tag, bool global);
 
 #endif

@@ -53,7 +53,7 @@ enum mark {
 
 #define TRACE_MAGIC "EMBTRACE"
 #define TRACE_VERSION 3u
-#define TRACE_OLDEST 2u		/* had no EVENT_CONTEXT */
+#define TRACE_OLDEST 2u		/* had no EVENT_CONTEXT and no vCPU errors */
 #define TRACE_MAX_RUN 65535u
 #define TRACE_MAX_EVENTS (1u << 24)
 #define TRACE_CONTEXTS (1u << 16)

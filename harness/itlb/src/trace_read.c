@@ -252,8 +252,8 @@ static bool get_end(struct reader *r, struct score *scores)
 	uint8_t byte;
 	int got, code;
 
-	if (!get_number(r, &events) || !get_number(r, &errors) ||
-	    (r->version >= 3 && !get_number(r, &vcpu_errors)) || !get_scores(r, scores))
+	if (!get_number(r, &events) || !get_number(r, &errors) || !get_scores(r, scores) ||
+	    (r->version > 2 && !get_number(r, &vcpu_errors)))
 		return false;
 	if (events != r->events || (errors | vcpu_errors) > UINT32_MAX)
 		return refuse(r, "the trace is damaged: %llu events instead of %llu",

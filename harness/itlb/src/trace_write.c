@@ -269,8 +269,8 @@ bool trace_end(struct trace *t, const struct machine *m, const struct score *sco
 	put_mark(t, MARK_END);
 	put_number(t, t->events);
 	put_number(t, m->register_errors);
-	put_number(t, m->vcpu_errors);
 	put_scores(t, m, scores);
+	put_number(t, m->vcpu_errors);
 	ok = gzclose(t->file) == Z_OK && !t->failed;
 	t->file = NULL;
 	ok = ok && !rename(t->temporary, t->path);

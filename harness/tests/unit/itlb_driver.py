@@ -27,12 +27,9 @@ def compile_driver(folder: Path, *flags: str) -> Path:
     return compiled(folder, lambda out: [*words, "-o", str(out)])
 
 
-def run_driver(
-    driver: Path, profile: Path, trace: str, reserved: int = 0
-) -> tuple[str, Counts, Counts]:
+def run_driver(driver: Path, profile: Path, trace: str) -> tuple[str, Counts, Counts]:
     """The C model's answers, its counts of fetches, and those of loads and stores."""
-    options = [str(reserved)] if reserved else []
-    done = proc.run([str(driver), str(profile), *options], input=trace)
+    done = proc.run([str(driver), str(profile)], input=trace)
     letters, *counts = done.stdout.splitlines()
     code, data = (
         dict(zip(words[::2], map(int, words[1::2]), strict=True))
@@ -41,9 +38,9 @@ def run_driver(
     return letters, code, data
 
 
-def run_reference(profile: Path, trace: str, reserved: int = 0) -> str:
+def run_reference(profile: Path, trace: str) -> str:
     """The reference model's answers."""
-    return answers(Model(load_profile(profile), reserved), iter(trace.splitlines()))
+    return answers(Model(load_profile(profile)), iter(trace.splitlines()))
 
 
 def has_data(profile: Path) -> bool:

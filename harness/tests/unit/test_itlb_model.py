@@ -34,10 +34,10 @@ def driver(shared_folder: Path) -> Path:
     return compile_driver(shared_folder, *SANITIZE)
 
 
-def same(driver: Path, profile: Path, trace: str, reserved: int = 0) -> str:
+def same(driver: Path, profile: Path, trace: str) -> str:
     """The answers, once both models gave the same ones and the counts are those answers."""
-    letters, code, data = run_driver(driver, profile, trace, reserved)
-    expected = run_reference(profile, trace, reserved)
+    letters, code, data = run_driver(driver, profile, trace)
+    expected = run_reference(profile, trace)
     assert letters == expected, f"access {first_difference(letters, expected)}"
     for outcome, names in {
         "l": ("l1_hits",),
@@ -80,7 +80,6 @@ def test_equals_the_reference_on_any_short_trace(
 SMALL = """\
 name = small
 second_level = shared
-inclusion = {inclusion}
 l1.entries = 8
 l1.ways = 4
 l1.index = linear
@@ -105,38 +104,31 @@ data.1g = all
 """
 
 
-@pytest.mark.parametrize("inclusion", ["none", "inclusive", "exclusive"])
 @pytest.mark.parametrize("first", ["lru", "tree-plru"])
 @pytest.mark.parametrize(
-    ("second", "ways", "part", "by", "reserved"),
+    ("second", "ways", "part", "by"),
     [
-        ("lru", 12, "all", "", 0),
-        ("lru", 12, "all", "", 5),
-        ("lru", 12, "4-9 by 3", " by 6", 0),
-        ("mru3-plru4", 12, "all", "", 0),
-        ("mru3-plru4", 12, "all", "", 4),
-        ("mru3-plru4", 12, "all", "", 8),
-        ("tree-plru", 16, "8-15", "", 0),
-        ("tree-plru", 16, "4-7 by 2", " by 4", 0),
-        ("tree-plru", 16, "all", "", 12),
+        ("lru", 12, "all", ""),
+        ("lru", 12, "4-9 by 3", " by 6"),
+        ("mru3-plru4", 12, "all", ""),
+        ("tree-plru", 16, "all", ""),
+        ("tree-plru", 16, "8-15", ""),
+        ("tree-plru", 16, "4-7 by 2", " by 4"),
     ],
 )
 def test_every_policy_equals_the_reference(
     driver: Path,
     tmp_path: Path,
-    inclusion: str,
     first: str,
     second: str,
     ways: int,
     part: str,
     by: str,
-    reserved: int,
 ) -> None:
     """A CPU too small to be one, so that everything overflows; all policies in all places."""
     profile = tmp_path / "small.profile"
     profile.write_text(
         SMALL.format(
-            inclusion=inclusion,
             first=first,
             second=second,
             entries=4 * ways,
@@ -145,8 +137,8 @@ def test_every_policy_equals_the_reference(
             by=by,
         )
     )
-    same(driver, profile, random_trace(100, 900, data=True), reserved)
-    same(driver, profile, random_trace(101, 300, data=True), reserved)
+    same(driver, profile, random_trace(100, 900, data=True))
+    same(driver, profile, random_trace(101, 300, data=True))
 
 
 def test_skylake_answers_as_it_always_did(driver: Path) -> None:
@@ -203,40 +195,12 @@ def test_small_traces(driver: Path, profile: str, trace: str, expected: str) -> 
 
 
 def test_data_displaces_code_from_a_shared_level(driver: Path) -> None:
-    """Loads of 1536 other pages push 200 pages of code out, unless ways are kept from them."""
+    """Loads of 1536 other pages push 200 pages of code out."""
     code = "".join(f"f {n << 12:x} 0 4k 0\n" for n in range(200))
     loads = "".join(f"d {(n << 12) + (1 << 30):x} 0 4k 0\n" for n in range(3072))
     alone = run_driver(driver, SKYLAKE, code * 2)[1]
     beside = run_driver(driver, SKYLAKE, code + loads + code)[1]
     assert (alone["walks_4k"], beside["walks_4k"]) == (200, 400 - beside["l1_hits"])
-
-
-@pytest.mark.parametrize(
-    ("reserved", "message"),
-    [("12", "no way is left"), ("3", "reserves four at a time"), ("99999", "no way is left")],
-)
-def test_ways_that_cannot_be_reserved(driver: Path, reserved: str, message: str) -> None:
-    done = proc.run([str(driver), str(SKYLAKE), reserved], input="", check=False)
-    assert done.returncode == 2
-    assert message in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("profile", "reserved"),
-    [("skylake-sp", 4), ("skylake-sp", 8), ("icelake-sp", 8), ("sapphire-rapids", 8)],
-)
-def test_a_cpu_with_reserved_ways_equals_the_reference(
-    driver: Path, profile: str, reserved: int
-) -> None:
-    trace = random_trace(200, 4000, data=True) + "f 40000000 0 1g 0\nf 40200000 0 1g 0\n"
-    same(driver, plugin.profile_path(profile), trace, reserved)
-
-
-def test_ways_are_reserved_only_where_data_could_use_them(driver: Path) -> None:
-    argv = [str(driver), str(plugin.profile_path("zen4")), "2"]
-    done = proc.run(argv, input="", check=False)
-    assert done.returncode == 2
-    assert "only a second level that data shares" in done.stderr
 
 
 def test_truncated_trace_is_refused(driver: Path) -> None:

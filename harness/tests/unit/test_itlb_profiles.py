@@ -122,10 +122,6 @@ def refusal(driver: Path, profile: Path) -> str:
         ("name = skylake-sp\n", "", "key 'name' is missing"),
         ("second_level = shared", "second_level = both", "second_level = 'both': shared or code"),
         ("second_level = shared\n", "", "key 'second_level' is missing"),
-        ("inclusion = none", "inclusion = some", "inclusion = 'some': none, inclusive or"),
-        ("inclusion = none", "inclusion = none\ninclusion = none", "'inclusion' is given twice"),
-        ("inclusion = none\n", "", "key 'inclusion' is missing"),
-        ("inclusion = none", "inclusion = exclusive", "hold the same page sizes"),
     ],
 )
 def test_bad_profile_is_one_clear_line(
@@ -179,7 +175,7 @@ def mangled(draw: st.DrawFn) -> bytes:
                     [f"{key} = {draw(NUMBERS)}"],
                     [f"{key} = {draw(NUMBERS)}-{draw(NUMBERS)}"],
                     [f"{key} = all by {draw(NUMBERS)}"],
-                    [f"{key} = {draw(st.sampled_from(['lru', 'xor', 'code', 'exclusive']))}"],
+                    [f"{key} = {draw(st.sampled_from(['lru', 'xor', 'code']))}"],
                     [draw(st.text(max_size=30))],
                 ]
             )

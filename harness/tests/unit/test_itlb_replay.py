@@ -290,10 +290,11 @@ def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_pat
 
 
 def test_a_trace_of_the_version_before_is_read(programs: dict[str, Path], tmp_path: Path) -> None:
-    """It has all but what the kernel recorded of address spaces, and the report says so."""
+    """It has not what the kernel recorded of address spaces, and the report says so."""
     trace, live = record(programs, tmp_path, operations(3, 500, contexts=False))
     content = gzip.decompress(trace.read_bytes())
-    trace.write_bytes(gzip.compress(content.replace(b"EMBTRACE\x03", b"EMBTRACE\x02", 1)))
+    before = content.replace(b"EMBTRACE\x03", b"EMBTRACE\x02", 1)[:-1]  # nor a last number
+    trace.write_bytes(gzip.compress(before))
     status, errors, out = again(programs, trace)
     assert (status, errors) == (0, "")
     assert out.read_bytes() == live.read_bytes()
@@ -312,7 +313,7 @@ def test_loads_that_were_not_recorded_are_missed(programs: dict[str, Path], tmp_
     refused(programs, trace, "the trace has no loads and stores", "data=on")
 
 
-@pytest.mark.parametrize("option", ["pcid=maybe", "pti=on", "colour=red", "pcid", "reserve=x"])
+@pytest.mark.parametrize("option", ["pcid=maybe", "pti=on", "colour=red", "pcid", "reserve=4"])
 def test_a_bad_option_is_refused(programs: dict[str, Path], tmp_path: Path, option: str) -> None:
     trace, _ = record(programs, tmp_path, operations(3, 100))
     status, errors, out = again(programs, trace, option)

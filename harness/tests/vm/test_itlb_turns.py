@@ -2,7 +2,6 @@
 """vCPUs that take turns in one thread: no fetch is lost, none is another vCPU's."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
