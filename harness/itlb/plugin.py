@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compiling the model's QEMU plugin, and the argument that loads it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,27 +52,49 @@ def sources_sha256() -> str:
     return cache.sha256_bytes(b"".join(parts))
 
 
+QEMU = "qemu-system-x86_64"
+"""The program that loads the plugin."""
+APIS = (4, 7)
+"""Versions of QEMU's plugin interface that the plugin can be compiled for."""
 PLUGIN_FILE = "itlb.so"
 REPLAY_FILE = "replay"
 
 
-def key(file: str, sha256: str) -> str:
-    """Key of the plugin or the replay driver, by its file, made of the sources with ``sha256``."""
-    return f"{Path(file).stem}-{sha256}"
+def key(file: str, version: str) -> str:
+    """Key of the plugin or the replay driver, by its file and what it was made of."""
+    return f"{Path(file).stem}-{version}"
+
+
+def plugin_api(version: str) -> int:
+    """Version of the plugin interface for the QEMU that says ``version`` of itself.
+
+    QEMU 10.0 has version 4; QEMU 11.1 takes none below 7. One between them that does not take 4
+    refuses the plugin itself, in a line on standard error.
+    """
+    match = re.search(r"version (\d+)\.(\d+)", version)
+    newer = match is not None and (int(match[1]), int(match[2])) >= (11, 1)
+    return APIS[newer]
 
 
 def build_plugin(say: cache.Say = cache.ignore) -> Plugin:
-    """The plugin, compiled if this version of it is not in the cache.
+    """The plugin for this machine's QEMU, compiled if this version of it is not in the cache.
 
-    Raises PrerequisiteError without a compiler, CommandError when it does not compile.
+    Raises PrerequisiteError without QEMU or a compiler, CommandError when it does not compile.
     """
     sha256 = sources_sha256()
+    api = plugin_api(proc.run([QEMU, "--version"]).stdout)
 
     def argv(out: Path) -> list[str]:
         glib = proc.run(["pkg-config", "--cflags", "glib-2.0"]).stdout.split()
-        return plugin_argv(glib, out)
+        return plugin_argv(glib, out, api)
 
-    return Plugin(path=_cached(PLUGIN_FILE, sha256, argv, say), sha256=sha256)
+    version = plugin_version(sha256, api)
+    return Plugin(path=_cached(PLUGIN_FILE, version, argv, say), sha256=sha256)
+
+
+def plugin_version(sha256: str, api: int) -> str:
+    """What a plugin in the cache was made of, for :func:`key`."""
+    return f"{sha256}-api{api}"
 
 
 def build_replay(say: cache.Say = cache.ignore) -> Path:
@@ -79,23 +102,24 @@ def build_replay(say: cache.Say = cache.ignore) -> Path:
     return _cached(REPLAY_FILE, sources_sha256(), replay_argv, say)
 
 
-def _cached(file: str, sha256: str, argv: Callable[[Path], list[str]], say: cache.Say) -> Path:
+def _cached(file: str, version: str, argv: Callable[[Path], list[str]], say: cache.Say) -> Path:
     def make(staging: Path) -> cache.Facts:
         proc.run(argv(staging / file))
         return {}
 
     store = cache_dir() / cache.Kind.PLUGINS
     return (
-        cache.get_or_make(store, key(file, sha256), make, name=f"model: {file}", say=say).path
+        cache.get_or_make(store, key(file, version), make, name=f"model: {file}", say=say).path
         / file
     )
 
 
-def plugin_argv(glib: list[str], out: Path) -> list[str]:
-    """The compiler's command line for the plugin."""
+def plugin_argv(glib: list[str], out: Path, api: int) -> list[str]:
+    """The compiler's command line for the plugin, with version ``api`` of QEMU's interface."""
     files = [str(path) for path in sorted(SOURCES.glob("*.c")) if path.name != DRIVER]
     shared = ["-fPIC", "-shared", "-fvisibility=hidden", "-flto"]
-    return ["gcc", *CFLAGS, *shared, *glib, "-o", str(out), *files, "-lz"]
+    flags = [*CFLAGS, f"-DEMB_PLUGIN_API={api}", *shared, *glib]
+    return ["gcc", *flags, "-o", str(out), *files, "-lz"]
 
 
 def replay_argv(out: Path, flags: Sequence[str] = ("-flto",)) -> list[str]:

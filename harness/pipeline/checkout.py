@@ -90,8 +90,11 @@ def _images() -> Current:
 
 def _plugins() -> Current:
     sha256 = itlb.sources_sha256()
-    files = (itlb.PLUGIN_FILE, itlb.REPLAY_FILE)
-    return Current(keys={itlb.key(file, sha256): f"model: {file}" for file in files})
+    keys = {itlb.key(itlb.REPLAY_FILE, sha256): f"model: {itlb.REPLAY_FILE}"}
+    for api in itlb.APIS:
+        version = itlb.plugin_version(sha256, api)
+        keys[itlb.key(itlb.PLUGIN_FILE, version)] = f"model: {itlb.PLUGIN_FILE}"
+    return Current(keys=keys)
 
 
 def _programs() -> Current:

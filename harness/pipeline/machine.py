@@ -4,10 +4,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.itlb.plugin import QEMU
 from harness.pipeline.prepare import Prepared, prepare
 from harness.store import provenance
 from harness.targets.qemu.accel import Accelerator, probe_kvm
-from harness.targets.qemu.argv import QEMU
 from harness.targets.qemu.qemu_target import QemuTarget
 from harness.targets.target import Target
 

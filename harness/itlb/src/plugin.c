@@ -9,9 +9,8 @@ EMB_EXPORT int qemu_plugin_version = EMB_PLUGIN_API;
 
 struct plugin plugin;
 
-static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
+void on_vcpu(unsigned int index)
 {
-	(void)id;
 	if (index >= MAX_VCPUS) {
 		fprintf(stderr, "itlb: at most %d vCPUs\n", MAX_VCPUS);
 		exit(1);
@@ -23,35 +22,10 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned int index)
 	feed_core(index);
 }
 
-static void on_exit_report(qemu_plugin_id_t id, void *unused)
+void on_end(void)
 {
-	(void)id;
-	(void)unused;
 	plugin.ended = true;
 	feed_end();
-}
-
-static void register_all(qemu_plugin_id_t id)
-{
-	qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
-	qemu_plugin_register_atexit_cb(id, on_exit_report, NULL);
-	plugin.id = id;
-}
-
-static void on_reset(qemu_plugin_id_t id)
-{
-	register_all(id);
-	feed_armed();
-}
-
-/*
- * QEMU does so when all vCPUs stand still: the calling one at the end of its block, so it
- * executes no other block before.
- */
-void translate_anew(void)
-{
-	qemu_plugin_reset(plugin.id, on_reset);
 }
 
 /* All that depends on this QEMU; false with a line on standard error. */
@@ -114,6 +88,7 @@ EMB_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 		plugin.machine.policy.data_side : plugin.machine.data_followed;
 	if (!begin(info))
 		return -1;
-	register_all(id);
+	plugin.id = id;
+	callbacks_register();
 	return 0;
 }

@@ -77,11 +77,16 @@ bool address_spaces_switch_at(uint64_t address);	/* the switching function begin
 void address_spaces_read(unsigned int vcpu);
 void address_spaces_cr3(unsigned int vcpu, uint64_t value);	/* before it is fed */
 
-/* plugin.c: throws all blocks away; feed_armed() is called before the next one is executed. */
-void translate_anew(void);
+/* plugin.c */
+void on_vcpu(unsigned int vcpu);	/* it is there, and has not run yet */
+void on_end(void);
+
+/* callbacks.c */
+void callbacks_register(void);
+void translate_anew(void);	/* throws all blocks away; feed_armed() comes before the next one */
 
 /* translate.c */
-void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+void on_translate(struct qemu_plugin_tb *tb);
 
 /* data_side.c */
 void data_side_translate(struct qemu_plugin_insn *insn);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The part of QEMU's TCG plugin interface (API version 4, QEMU 10.0) that is used here,
- * declared from its documentation: Debian ships no header. Semantics: QEMU's manual,
- * "TCG Plugins API".
+ * The part of QEMU's TCG plugin interface that is used here, declared from its documentation:
+ * Debian ships no header. Semantics: QEMU's manual, "TCG Plugins API". Version 4 is that of
+ * QEMU 10.0; QEMU 11.1 takes version 7 only, where callbacks have user data and no number.
  */
 #ifndef EMB_QEMU_PLUGIN_API_H
 #define EMB_QEMU_PLUGIN_API_H
@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef EMB_PLUGIN_API
 #define EMB_PLUGIN_API 4
+#endif
 #define EMB_EXPORT __attribute__((visibility("default")))
 
 typedef uint64_t qemu_plugin_id_t;
@@ -75,16 +77,27 @@ enum qemu_plugin_op {
 };
 
 typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int vcpu, void *userdata);
-typedef void (*qemu_plugin_vcpu_simple_cb_t)(qemu_plugin_id_t id, unsigned int vcpu);
+
+/* qemu_plugin_reset() drops all callbacks and translated blocks once all vCPUs stand still, then
+ * calls @cb.
+ */
+#if EMB_PLUGIN_API < 7
 typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t id, void *userdata);
-typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-
 typedef void (*qemu_plugin_simple_cb_t)(qemu_plugin_id_t id);
-/* Drops all callbacks and translated blocks once all vCPUs stand still, then calls @cb. */
+typedef void (*qemu_plugin_vcpu_simple_cb_t)(qemu_plugin_id_t id, unsigned int vcpu);
+typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 void qemu_plugin_reset(qemu_plugin_id_t id, qemu_plugin_simple_cb_t cb);
-
 void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_simple_cb_t cb);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_tb_trans_cb_t cb);
+#else
+typedef void (*qemu_plugin_udata_cb_t)(void *userdata);
+typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(struct qemu_plugin_tb *tb, void *userdata);
+void qemu_plugin_reset(qemu_plugin_id_t id, qemu_plugin_udata_cb_t cb, void *userdata);
+void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_udata_cb_t cb,
+				       void *userdata);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_tb_trans_cb_t cb,
+					   void *userdata);
+#endif
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t cb, void *userdata);
 
 void qemu_plugin_register_vcpu_tb_exec_cond_cb(struct qemu_plugin_tb *tb,
@@ -124,7 +137,8 @@ struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
 void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score, unsigned int vcpu);
 
 GArray *qemu_plugin_get_registers(void);
-int qemu_plugin_read_register(struct qemu_plugin_register *handle, GByteArray *to);
+/* Its result, a size or from version 6 a bool, is not used: @to has the bytes that there are. */
+void qemu_plugin_read_register(struct qemu_plugin_register *handle, GByteArray *to);
 bool qemu_plugin_read_memory_vaddr(uint64_t vaddr, GByteArray *to, size_t size);
 
 #endif

@@ -29,8 +29,10 @@ void registers_find(struct vcpu *vcpu)
 	GArray *all = qemu_plugin_get_registers();
 	unsigned int i, r;
 
+	/* Later versions of the interface have more behind the members that are known here. */
 	for (i = 0; i < all->len; i++) {
-		qemu_plugin_reg_descriptor *d = &g_array_index(all, qemu_plugin_reg_descriptor, i);
+		const qemu_plugin_reg_descriptor *d =
+			(void *)(all->data + i * g_array_get_element_size(all));
 
 		for (r = 0; r < GENERAL; r++)
 			if (!strcmp(d->name, general_names[r]))
@@ -64,13 +66,10 @@ void registers_find(struct vcpu *vcpu)
 uint64_t read_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
 {
 	uint64_t value = 0;
-	int size;
 
 	g_byte_array_set_size(vcpu->buffer, 0);
-	size = qemu_plugin_read_register(handle, vcpu->buffer);
-	if (size > 0)
-		memcpy(&value, vcpu->buffer->data,
-		       size < (int)sizeof(value) ? (size_t)size : sizeof(value));
+	qemu_plugin_read_register(handle, vcpu->buffer);
+	memcpy(&value, vcpu->buffer->data, MIN(vcpu->buffer->len, sizeof(value)));
 	return value;
 }
 

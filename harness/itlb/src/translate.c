@@ -218,14 +218,13 @@ static bool is_marker(const uint8_t *bytes, size_t size, const uint8_t *half)
 	return size == MARKER_SIZE && !memcmp(bytes, half, MARKER_SIZE);
 }
 
-void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+void on_translate(struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb), i;
 	uint64_t start = qemu_plugin_tb_vaddr(tb), page = start & PAGE_MASK;
 	bool user = !(start & KERNEL_HALF), after_first = false, second_page = false;
 	qemu_plugin_u64 current;
 
-	(void)id;
 	if (!plugin.machine.cores[0].present)
 		return;		/* firmware, before QEMU has announced a vCPU: not counted */
 	current = smp_score(offsetof(struct score, page));

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import proc
-from harness.targets.qemu.argv import QEMU
+from harness.itlb.plugin import QEMU
 
 PROBE_TIMEOUT_S = 15.0
 _EXIT_PORT = 0xF4

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.itlb.plugin import QEMU
 from harness.model.trial_settings import Mode
-
-QEMU = "qemu-system-x86_64"
 
 RTC_BASE = "2026-01-01T00:00:00"
 """The guest's clock at power-on: fixed, since file times and random seeds follow from it."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.itlb.plugin import QEMU
 from harness.targets.qemu import accel
-from harness.targets.qemu.argv import QEMU
 
 ASSERTION = "qemu-system-x86_64: ../target/i386/kvm/kvm.c:3213: Assertion `ret == 1' failed."
 

@@ -74,11 +74,13 @@ def test_runs_are_equal_and_replay_equals_them(
 
 
 def test_snapshots_have_the_counts_of_their_moment(recorded: tuple[Boot, Path, bytes]) -> None:
-    snapshots = json.loads(recorded[2])["snapshots"]
+    report = json.loads(recorded[2])
+    unarmed, _ = counts(report)[2][1]  # of blocks that QEMU translated again by itself
+    snapshots = report["snapshots"]
     assert [(s["id"], s["watch"], s["exact"]) for s in snapshots] == [
         (1, [0], True),
         (2, [CALLS], True),
-        (3, [3 * CALLS, CALLS], True),
+        (3, [3 * CALLS, CALLS + unarmed], True),
     ]
 
 
