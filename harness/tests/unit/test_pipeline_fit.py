@@ -21,7 +21,13 @@ from harness.targets.recorded import RecordedTarget
 WORKLOAD = WorkloadSpec(
     name="w", question="?", module="w.py", needs=("CONFIG_KPROBES", "CONFIG_VETH")
 )
-OPTIONS = {"CONFIG_KPROBES": "y", "CONFIG_VETH": "m", "CONFIG_PAGE_TABLE_ISOLATION": "y"}
+OPTIONS = {
+    "CONFIG_KPROBES": "y",
+    "CONFIG_VETH": "m",
+    "CONFIG_PAGE_TABLE_ISOLATION": "y",
+    "CONFIG_NET": "y",
+    "CONFIG_BPF_EVENTS": "y",
+}
 KERNEL = Kernel(
     identity=KernelIdentity(name="good", image_sha256=""),
     title="",
