@@ -68,6 +68,9 @@ def test_the_kernel_holds_the_others_of_each_instance(record: TrialRecord) -> No
     assert programs >= 3 * 5
 
 
-def test_it_walks(record: TrialRecord) -> None:
-    walks = [r.value for r in record.readings if r.name == "itlb.walks"]
-    assert any(value for value in walks)
+def test_the_model_follows_it(record: TrialRecord) -> None:
+    """Three instances in 0.2 s may well walk nowhere: what they execute is looked up."""
+    counts = {r.name: r.value for r in record.readings if r.labels.get("origin", "all") == "all"}
+    assert (counts["itlb.lookups"] or 0) > 100_000
+    assert counts["itlb.stlb_hit"]
+    assert counts["itlb.walk_completed_4k"] is not None
