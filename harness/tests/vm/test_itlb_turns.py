@@ -16,7 +16,10 @@ WINDOWS = (1, 2)
 """Turns end anywhere; turns end in the pages that are called."""
 
 
-@pytest.fixture(scope="module", params=[2, 4, 16, 32])
+@pytest.fixture(
+    scope="module",
+    params=[2, 4, *(pytest.param(smp, marks=pytest.mark.long) for smp in (16, 32))],
+)
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[int, list[bytes]]:
