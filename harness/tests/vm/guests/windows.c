@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first CPU opens and closes window 1 many times, while a thread on each other CPU calls
- * more pages than any first level holds. Runs as init.
+ * more pages than any first level holds: TIMES at least, and until each has called all of them
+ * PASSES times. Runs as init.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -17,10 +18,11 @@
 #define PAGE 4096
 #define PAGES 3000
 #define TIMES 20000
+#define PASSES 20
 #define MAX_CPUS 64
 
 static uint8_t *code;
-static atomic_int done;
+static atomic_int done, passes[MAX_CPUS];
 
 static void marker(uint64_t command, uint64_t window)
 {
@@ -37,10 +39,22 @@ static void *call(void *cpu)
 	CPU_ZERO(&set);
 	CPU_SET((long)cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
-	while (!done)
+	while (!done) {
 		for (i = 0; i < PAGES; i++)
 			((void (*)(void))(code + i * PAGE))();
+		passes[(long)cpu]++;
+	}
 	return NULL;
+}
+
+static int all_have_called(long cpus)
+{
+	long i;
+
+	for (i = 1; i < cpus; i++)
+		if (passes[i] < PASSES)
+			return 0;
+	return 1;
 }
 
 int main(void)
@@ -56,7 +70,7 @@ int main(void)
 	for (i = 1; i < cpus; i++)
 		if (pthread_create(&threads[i], NULL, call, (void *)i))
 			goto out;
-	for (i = 0; i < TIMES; i++) {
+	for (i = 0; i < TIMES || !all_have_called(cpus); i++) {
 		marker(1, 1);
 		marker(2, 1);
 	}
