@@ -241,8 +241,9 @@ def validate(
 ) -> None:
     """Run loops with known counts in a guest and compare the model's with them.
 
-    Ends with 0 when all agree to the last event, with 4 when one differs or was always
-    disturbed. The kernel, one, is bpf_prog_pack unless named.
+    Loops over pages, and over processes that take turns. Ends with 0 when all agree to the
+    last event, with 4 when one differs or was always disturbed. The kernel, one, is
+    bpf_prog_pack unless named.
     """
     progress = pipeline.Progress(quiet=quiet)
     validation = pipeline.validate(kernels, profiles, pti, progress)

@@ -30,6 +30,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 Documentation/arch/riscv/boot-image-header.rst and drivers/firmware/efi/libstub/zboot-header.S."""
 _BOOT_FLAG = 0xAA55
 _XLF_KERNEL_64 = 1
+_BTF_START = b"\x9f\xeb\x01\x00\x18\x00\x00\x00"  # magic, version, flags, length of the header
 _CONFIG_START = b"IKCFG_ST"
 _CONFIG_END = b"IKCFG_ED"
 
@@ -203,3 +204,9 @@ def find_config(vmlinux: bytes) -> str | None:
         return _inflate(vmlinux[start + len(_CONFIG_START) : end]).decode()
     except (zlib.error, UnicodeDecodeError):
         return None
+
+
+def find_btf(vmlinux: bytes) -> bytes | None:
+    """An unpacked kernel from the types of its own (BTF) on, or None where it has none."""
+    start = vmlinux.find(_BTF_START)
+    return vmlinux[start:] if start >= 0 else None

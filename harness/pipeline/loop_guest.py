@@ -59,14 +59,20 @@ class LoopGuest:
     program: Path
     profile: str
     pti: str
+    source: Path = PROGRAM
+    """What ``program`` was made of; it begins its lines with that name."""
 
     def run(self, windows: Windows, work: Path) -> reports.Report:
         """The model's report of the loops. Raises InfrastructureError when they did not run."""
+        return self.report(loops_file(windows), work)
+
+    def report(self, loops: bytes, work: Path) -> reports.Report:
+        """The same of what ``loops`` tells the program to run."""
         report = work / trial_files.REPORT
         report.unlink(missing_ok=True)
         told = {"pcid": "tagged", "pti": self.pti}
         option = itlb.plugin_option(self.plugin, report, itlb.profile_path(self.profile), told)
-        self._boot(loops_file(windows), work, Mode.EXACT, option)
+        self._boot(loops, work, Mode.EXACT, option)
         if not report.exists():
             raise InfrastructureError("the model wrote no report", "run it again with --profile")
         return reports.decode(report.read_bytes())
@@ -97,8 +103,9 @@ class LoopGuest:
             timeout_s=TIMEOUT_S,
         )
         console = (work / trial_files.CONSOLE).read_text(errors="replace")
-        if "page_loops: done" not in console:
-            message = next((x for x in console.splitlines() if x.startswith("page_loops:")), "")
+        name = self.source.stem
+        if f"{name}: done" not in console:
+            message = next((x for x in console.splitlines() if x.startswith(f"{name}:")), "")
             last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]
             raise InfrastructureError(
                 f"the loops did not run on {self.profile}: {message or ' '.join(last)}",

@@ -8,20 +8,22 @@ is run again, and is called disturbed if there never was one without.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
+from harness.guest.agent.address_spaces import NotKnown
 from harness.image.compiled import build_program
 from harness.itlb import known_answers
 from harness.itlb import plugin as itlb
 from harness.itlb.known_answers import Expected, Loop
 from harness.itlb.reference import load_profile
-from harness.pipeline import hardware, prepare
+from harness.pipeline import hardware, prepare, process_guest
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.loop_guest import PROGRAM, ROUNDS, WARM, LoopGuest, Windows
+from harness.pipeline.process_guest import ProcessCheck
 from harness.pipeline.progress import Progress
 
 SIZES = ("4k", "2m")
@@ -80,10 +82,14 @@ class Validation:
     kernel: str
     checks: tuple[Check, ...]
     hardware: Hardware
+    processes: tuple[ProcessCheck, ...] = ()
+    processes_note: str = ""  # why there are none
 
     @property
     def ok(self) -> bool:
-        return all(check.verdict is Verdict.EXACT for check in self.checks)
+        return all(check.verdict is Verdict.EXACT for check in self.checks) and all(
+            check.exact for check in self.processes
+        )
 
 
 def profile_names(text: str) -> tuple[str, ...]:
@@ -137,12 +143,14 @@ def validate(
     Raises UserError unless one kernel is named, InfrastructureError when a guest fails.
     """
     names = profile_names(profiles)
-    program = build_program(PROGRAM)
+    program, process_program = build_program(PROGRAM), build_program(process_guest.PROGRAM)
     made = prepare.kernels(kernel or "bpf_prog_pack", progress, bench=False).kernels
     if len(made) != 1:
         raise UserError("the loops run in one kernel", "name one with --kernel")
     plugin = itlb.build_plugin()
+    offset, note = _contexts(made[0].image)
     checks: list[Check] = []
+    processes: list[ProcessCheck] = []
     asked = Hardware(note="")
     with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
         for name in names:
@@ -156,9 +164,28 @@ def validate(
                 )
                 with progress.step(f"{name}, pti={setting}"):
                     checks += _of_profile(guest, Path(folder))
+                    if offset is not None:
+                        several = replace(
+                            guest, program=process_program, source=process_guest.PROGRAM
+                        )
+                        processes += process_guest.check(several, offset, Path(folder))
         with progress.step("hardware counters"):
             asked = _under_perf(guest, names, Path(folder))
-    return Validation(kernel=made[0].name, checks=tuple(checks), hardware=asked)
+    return Validation(
+        kernel=made[0].name,
+        checks=tuple(checks),
+        hardware=asked,
+        processes=tuple(processes),
+        processes_note=note,
+    )
+
+
+def _contexts(image: Path) -> tuple[int | None, str]:
+    """Where the kernel's contexts are, or why that is not known."""
+    try:
+        return process_guest.contexts_offset(image), ""
+    except NotKnown as error:
+        return None, str(error)
 
 
 def _loops(profile: str) -> list[Loop]:

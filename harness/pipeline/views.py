@@ -172,6 +172,7 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         "Counts are first-level hits / second-level hits / walks in the window. Expected follows "
         "from the geometry, or from the reference model where the replacement policy decides."
     )
+    _show_processes(validation, console)
     console.print(f"hardware counters: {validation.hardware.note}")
     if validation.hardware.counts:
         heads = ("pages", "event", "expected", "counted", "error, share of accesses")
@@ -186,6 +187,29 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
             for c in validation.hardware.counts
         ]
         console.print(_table("the same loops under perf", heads, counts))
+
+
+def _show_processes(validation: Validation, console: Console) -> None:
+    """Loops over processes: a row for each profile and setting, a column for each kind."""
+    if not validation.processes:
+        console.print(f"loops over processes: not run: {validation.processes_note}")
+        return
+    rows: dict[tuple[str, str], dict[str, list[str]]] = {}
+    heads: dict[str, dict[str, None]] = {}
+    for check in validation.processes:
+        text = str(check.counted) if check.exact else f"{check.counted}, not {check.expected}"
+        row = rows.setdefault((check.profile, check.pti), {})
+        row.setdefault(check.kind, []).append(text)
+        heads.setdefault(check.kind, {})[str(check.processes)] = None
+    columns = ("profile", "pti", *(f"{', '.join(n)} {kind}" for kind, n in heads.items()))
+    cells = [(*key, *(" ".join(row[kind]) for kind in heads)) for key, row in rows.items()]
+    console.print(_table("walks of processes that take turns", columns, cells))
+    exact = sum(check.exact for check in validation.processes)
+    console.print(
+        f"{len(validation.processes)} loops over processes: {exact} exact. Each process calls "
+        "4 pages of its own 60 times; in each round one of them does nothing (stay), executes "
+        "another program (exec) or is replaced by its child (fork)."
+    )
 
 
 def _counts(counts: Counts) -> str:

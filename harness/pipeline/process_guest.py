@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Processes whose walks are known, run in a real guest: are its address spaces Linux's?"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.counters import itlb as reports
+from harness.guest.agent import address_spaces
+from harness.guest.agent.address_spaces import NotKnown
+from harness.itlb import known_processes
+from harness.itlb import plugin as itlb
+from harness.itlb.known_processes import ProcessLoop
+from harness.itlb.reference import load_profile
+from harness.kernel import bootimage
+from harness.pipeline.loop_guest import LoopGuest
+
+PROGRAM = Path(itlb.__file__).parent / "guest" / "process_loops.c"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessCheck:
+    """One loop over processes on one profile; walks are those of the loop's own pages."""
+
+    profile: str
+    pti: str
+    kind: str
+    processes: int
+    expected: int
+    counted: int
+
+    @property
+    def exact(self) -> bool:
+        return self.counted == self.expected
+
+
+def contexts_offset(image: Path) -> int:
+    """Offset of ``ctxs`` in the kernel's ``struct tlb_state``.
+
+    Raises NotKnown when the image does not say.
+    """
+    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+        vmlinux = bootimage.unpack(bootimage.inspect(image), Path(folder))
+    btf = bootimage.find_btf(vmlinux) if vmlinux else None
+    if btf is None:
+        raise NotKnown("the kernel has no BTF: build it with CONFIG_DEBUG_INFO_BTF=y")
+    return address_spaces.member(btf, "tlb_state", "ctxs")
+
+
+def loops_file(loops: Sequence[ProcessLoop], offset: int) -> bytes:
+    """What the guest's program reads: where contexts are, then a line for each window."""
+    lines = [f"contexts {offset}"]
+    lines += [
+        f"{window} {loop.kind.value} {loop.processes} {known_processes.PAGES} "
+        f"{known_processes.WARM} {known_processes.ROUNDS} {known_processes.BASE:x}"
+        for window, loop in enumerate(loops, 1)
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def walks_of(report: reports.Report, window: int, processes: int) -> int:
+    """Walks of the pages that ``processes`` call, in one window."""
+    begin = known_processes.BASE
+    end = begin + (processes * known_processes.PAGES << 12)
+    (one,) = (w for w in report.windows if w.id == window)
+    return sum(site.walks for site in one.sites if begin <= int(site.address, 16) < end)
+
+
+def check(guest: LoopGuest, offset: int, work: Path) -> list[ProcessCheck]:
+    """Every loop in one boot; ``offset`` is that of the kernel's contexts.
+
+    Raises InfrastructureError when they did not run.
+    """
+    report = guest.report(loops_file(known_processes.LOOPS, offset), work)
+    geometry = load_profile(itlb.profile_path(guest.profile))
+    return [
+        ProcessCheck(
+            profile=guest.profile,
+            pti=guest.pti,
+            kind=loop.kind.value,
+            processes=loop.processes,
+            expected=known_processes.walks(geometry, guest.pti == "on", loop),
+            counted=walks_of(report, window, loop.processes),
+        )
+        for window, loop in enumerate(known_processes.LOOPS, 1)
+    ]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loops over processes in a real guest, on every CPU profile, with isolation and without."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.image.compiled import build_program
+from harness.itlb import known_processes
+from harness.itlb import plugin as itlb
+from harness.pipeline import Progress, prepare, process_guest
+from harness.pipeline.loop_guest import LoopGuest
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.mark.parametrize("pti", ["off", "on"])
+@pytest.mark.parametrize("profile", itlb.profiles())
+def test_every_walk_is_counted(profile: str, pti: str, tmp_path: Path) -> None:
+    guest = LoopGuest(
+        image=prepare.kernels("bpf_prog_pack", Progress(quiet=True), bench=False).kernels[0].image,
+        plugin=itlb.build_plugin().path,
+        program=build_program(process_guest.PROGRAM),
+        profile=profile,
+        pti=pti,
+        source=process_guest.PROGRAM,
+    )
+    checks = process_guest.check(guest, process_guest.contexts_offset(guest.image), tmp_path)
+    assert len(checks) == len(known_processes.LOOPS)
+    assert [check for check in checks if not check.exact] == []
