@@ -13,7 +13,7 @@ from typing import Any
 from harness.itlb.reference_linux import Machine, Process
 
 BASE = (1 << 45) + (32 << 12)
-"""Address of the first page: in none of the sets that the guest's own text needs."""
+"""Address of the first page; what else the guest executes leaves the sets from here on room."""
 PAGES = 4
 """Of each process."""
 WARM = 24

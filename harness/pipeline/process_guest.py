@@ -45,7 +45,7 @@ def contexts_offset(image: Path) -> int:
     btf = bootimage.find_btf(vmlinux) if vmlinux else None
     if btf is None:
         raise NotKnown("the kernel has no BTF: build it with CONFIG_DEBUG_INFO_BTF=y")
-    return address_spaces.member(btf, "tlb_state", "ctxs")
+    return address_spaces.contexts_offset(btf)
 
 
 def loops_file(loops: Sequence[ProcessLoop], offset: int) -> bytes:

@@ -14,6 +14,7 @@ from harness.analysis.compare import compare
 from harness.analysis.comparison import Comparison
 from harness.config import definitions, settings
 from harness.itlb import plugin as itlb
+from harness.itlb.known_processes import PAGES, ROUNDS
 from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
@@ -207,8 +208,8 @@ def _show_processes(validation: Validation, console: Console) -> None:
     exact = sum(check.exact for check in validation.processes)
     console.print(
         f"{len(validation.processes)} loops over processes: {exact} exact. Each process calls "
-        "4 pages of its own 60 times; in each round one of them does nothing (stay), executes "
-        "another program (exec) or is replaced by its child (fork)."
+        f"{PAGES} pages of its own {ROUNDS} times; in each round one of them does nothing (stay), "
+        "executes another program (exec) or is replaced by its child (fork)."
     )
 
 

@@ -49,10 +49,15 @@ def places(kallsyms: str = KALLSYMS, btf: str = BTF) -> Places:
             data = file.read()
     except OSError:
         raise NotKnown("the kernel has no BTF: CONFIG_DEBUG_INFO_BTF is not set") from None
-    offset = member(data, "tlb_state", "ctxs")
-    if (member(data, "tlb_context", "ctx_id"), member(data, "tlb_context", "tlb_gen")) != (0, 8):
+    return Places(known[STATE] + contexts_offset(data), known.get(AREAS, 0), known[SWITCH])
+
+
+def contexts_offset(btf: bytes) -> int:
+    """Offset of ``ctxs`` in ``struct tlb_state``. Raises NotKnown, also where a context is not an
+    id and a generation."""
+    if (member(btf, "tlb_context", "ctx_id"), member(btf, "tlb_context", "tlb_gen")) != (0, 8):
         raise NotKnown("struct tlb_context is not an id and a generation")
-    return Places(known[STATE] + offset, known.get(AREAS, 0), known[SWITCH])
+    return member(btf, "tlb_state", "ctxs")
 
 
 def addresses(names: Collection[str], path: str = KALLSYMS) -> dict[str, int]:

@@ -42,7 +42,7 @@
 #define CODE_FD 21
 #define MAX_PROCESSES 16
 
-enum { OPEN = 1, CLOSE, ADDRESS_SPACES = 6 };
+enum { OPEN = 1, CLOSE, ARM = 5, ADDRESS_SPACES };
 enum kind { STAY, EXEC, FORK };
 static const char *const kind_names[] = { "stay", "exec", "fork" };
 
@@ -207,7 +207,7 @@ static void tell_contexts(uint64_t offset)
 		give_up("the kernel does not say where its contexts are");
 	fclose(f);
 	marker(ADDRESS_SPACES, (uintptr_t)places);
-	marker(5, 0);
+	marker(ARM, 0);
 }
 
 static int shared_file(int number, size_t size)

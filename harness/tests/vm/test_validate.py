@@ -23,6 +23,8 @@ def test_every_loop_is_counted_exactly(profile: str) -> None:
     found = pipeline.validate("bpf_prog_pack", profile, ("off",), pipeline.Progress(quiet=True))
     assert {check.page_size for check in found.checks} == set(SIZES)
     assert [check for check in found.checks if check.verdict is not Verdict.EXACT] == []
+    assert found.processes
+    assert [check for check in found.processes if not check.exact] == []
     # Something was missed: a model that always hits would not pass.
     assert any(check.expected.walks for check in found.checks)
 
