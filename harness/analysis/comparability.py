@@ -80,10 +80,14 @@ KERNEL_KEYS = ("base_sha256", "compiler", "config_sha256")
 def mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
     """What differs between two runs and must not, in the order in which it matters."""
 
-    def differ(key: str, ours: str, theirs: str) -> Iterable[Mismatch]:
-        if ours and theirs and ours != theirs:
+    def differ(key: str, left_value: str, right_value: str) -> Iterable[Mismatch]:
+        if left_value and right_value and left_value != right_value:
             yield Mismatch(
-                key=key, left=ours, right=theirs, left_where=left.run, right_where=right.run
+                key=key,
+                left=left_value,
+                right=right_value,
+                left_where=left.run,
+                right_where=right.run,
             )
 
     mismatched: list[Mismatch] = []
@@ -131,9 +135,9 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
 
     The nearest pair of settings is named, workload by workload.
     """
-    ours = {Settings.of(t) for t in left.trials}
-    theirs = {Settings.of(t) for t in right.trials}
-    if ours & theirs or not ours or not theirs:
+    left_settings = {Settings.of(t) for t in left.trials}
+    right_settings = {Settings.of(t) for t in right.trials}
+    if left_settings & right_settings or not left_settings or not right_settings:
         return ()
 
     def mismatch(key: str, a: object, b: object) -> Mismatch:
@@ -145,9 +149,14 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
             right_where=right.run,
         )
 
-    pairs = [(a, b) for a in _sorted(ours) for b in _sorted(theirs) if a.workload == b.workload]
+    pairs = [
+        (a, b)
+        for a in _sorted(left_settings)
+        for b in _sorted(right_settings)
+        if a.workload == b.workload
+    ]
     if not pairs:
-        names = [sorted({s.workload for s in side}) for side in (ours, theirs)]
+        names = [sorted({s.workload for s in side}) for side in (left_settings, right_settings)]
         return (mismatch("workload", *(", ".join(side) for side in names)),)
     a, b = min(pairs, key=lambda pair: len(_differing(*pair)))
     return tuple(mismatch(key, *values) for key, values in _differing(a, b).items())
@@ -159,12 +168,12 @@ def _sorted(settings: Iterable[Settings]) -> list[Settings]:
 
 def _differing(a: Settings, b: Settings) -> dict[str, tuple[object, object]]:
     """Settings that differ, parameter by parameter: key -> both values."""
-    ours = a.values | {f"params.{key}": value for key, value in a.params}
-    theirs = b.values | {f"params.{key}": value for key, value in b.params}
+    left_settings = a.values | {f"params.{key}": value for key, value in a.params}
+    right_settings = b.values | {f"params.{key}": value for key, value in b.params}
     return {
-        key: (ours.get(key, "absent"), theirs.get(key, "absent"))
-        for key in {**ours, **theirs}
-        if ours.get(key) != theirs.get(key)
+        key: (left_settings.get(key, "absent"), right_settings.get(key, "absent"))
+        for key in {**left_settings, **right_settings}
+        if left_settings.get(key) != right_settings.get(key)
     }
 
 

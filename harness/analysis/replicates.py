@@ -42,10 +42,10 @@ def replicates(
 
 def first_changed_reading(left: TrialRecord, right: TrialRecord) -> str:
     """The first reading in which two trials differ, host readings aside; "" if none."""
-    ours = {r.key: r for r in left.readings if r.source is not Source.HOST}
-    theirs = {r.key: r for r in right.readings if r.source is not Source.HOST}
-    for key in {**ours, **theirs}:
-        a, b = ours.get(key), theirs.get(key)
+    left_readings = {r.key: r for r in left.readings if r.source is not Source.HOST}
+    right_readings = {r.key: r for r in right.readings if r.source is not Source.HOST}
+    for key in {**left_readings, **right_readings}:
+        a, b = left_readings.get(key), right_readings.get(key)
         if a is None or b is None or (a.value, a.status) != (b.value, b.status):
             labels = ",".join(f"{k}={v}" for k, v in key[2])
             shown = ["absent" if r is None else str(r.value) for r in (a, b)]

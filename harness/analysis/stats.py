@@ -143,34 +143,34 @@ class Ratio:
         return seeds_to_settle(self.log_sd / _c4(self.n), more_than=self.n)
 
 
-def ratio(ours: Mapping[int, float], base: Mapping[int, float]) -> Ratio:
-    """Ratio of ``ours`` to ``base``, both seed -> value (not negative), with its interval.
+def ratio(values: Mapping[int, float], base: Mapping[int, float]) -> Ratio:
+    """Ratio of ``values`` to ``base``, both seed -> value (not negative), with its interval.
 
     Paired by seed where seeds match; seeds of one side only are left out then. Without a
     common seed the two sides are compared unpaired. Zeros: see ``_paired``.
     """
-    common = sorted(ours.keys() & base.keys())
+    common = sorted(values.keys() & base.keys())
     if common:
-        return _paired([ours[s] for s in common], [base[s] for s in common])
-    if not ours or not base:
-        return Ratio(value=None, reason="no value" if not ours else "the baseline has no value")
-    return _unpaired(list(ours.values()), list(base.values()))
+        return _paired([values[s] for s in common], [base[s] for s in common])
+    if not values or not base:
+        return Ratio(value=None, reason="no value" if not values else "the baseline has no value")
+    return _unpaired(list(values.values()), list(base.values()))
 
 
-def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
-    n = len(ours)
+def _paired(values: Sequence[float], base: Sequence[float]) -> Ratio:
+    n = len(values)
     if not any(base):
-        both = "both are 0" if not any(ours) else "the baseline is 0"
+        both = "both are 0" if not any(values) else "the baseline is 0"
         return Ratio(value=None, n=n, reason=f"{both}: no ratio")
     if n == 1:
         return Ratio(
-            value=ours[0] / base[0], n=1, method=Method.ONE_SEED, reason="one seed: no interval"
+            value=values[0] / base[0], n=1, method=Method.ONE_SEED, reason="one seed: no interval"
         )
-    if not any(ours) and all(base):
+    if not any(values) and all(base):
         return Ratio(value=0.0, low=0.0, high=0.0, n=n, method=Method.CONSTANT)
-    if not all(ours) or not all(base):
-        return _fieller(ours, base)
-    logs = [math.log(y / x) for y, x in zip(ours, base, strict=True)]
+    if not all(values) or not all(base):
+        return _fieller(values, base)
+    logs = [math.log(y / x) for y, x in zip(values, base, strict=True)]
     mean = math.fsum(logs) / n
     sd = statistics.stdev(logs)
     half = _t(n - 1) * sd / math.sqrt(n)
@@ -187,19 +187,19 @@ def _paired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
     )
 
 
-def _fieller(ours: Sequence[float], base: Sequence[float]) -> Ratio:
+def _fieller(values: Sequence[float], base: Sequence[float]) -> Ratio:
     """Ratio of means, for pairs with zeros among them: logarithms do not exist there.
 
     Fieller, Supplement to J. R. Stat. Soc. B 16 (1954): the ratios R for which
-    mean(ours - R base) is not told from 0. Not bounded when the baseline's own mean is
+    mean(values - R base) is not told from 0. Not bounded when the baseline's own mean is
     not told from 0; then there is a ratio and no interval.
     """
-    n = len(ours)
-    y, x = math.fsum(ours) / n, math.fsum(base) / n
+    n = len(values)
+    y, x = math.fsum(values) / n, math.fsum(base) / n
     q = _t(n - 1) ** 2
-    syy = statistics.variance(ours) / n
+    syy = statistics.variance(values) / n
     sxx = statistics.variance(base) / n
-    sxy = statistics.covariance(ours, base) / n
+    sxy = statistics.covariance(values, base) / n
     a, b, c = x * x - q * sxx, x * y - q * sxy, y * y - q * syy
     if a <= 0:
         return Ratio(
@@ -218,19 +218,19 @@ def _fieller(ours: Sequence[float], base: Sequence[float]) -> Ratio:
     )
 
 
-def _unpaired(ours: Sequence[float], base: Sequence[float]) -> Ratio:
-    n = min(len(ours), len(base))
+def _unpaired(values: Sequence[float], base: Sequence[float]) -> Ratio:
+    n = min(len(values), len(base))
     if not any(base):
-        both = "both are 0" if not any(ours) else "the baseline is 0"
+        both = "both are 0" if not any(values) else "the baseline is 0"
         return Ratio(value=None, n=n, reason=f"{both}: no ratio")
-    if not all(ours) or not all(base):
+    if not all(values) or not all(base):
         return Ratio(
-            value=(math.fsum(ours) / len(ours)) / (math.fsum(base) / len(base)),
+            value=(math.fsum(values) / len(values)) / (math.fsum(base) / len(base)),
             n=n,
             method=Method.UNPAIRED_LOG,
             reason="no interval: zeros among seeds that are not paired",
         )
-    logs_y, logs_x = [math.log(v) for v in ours], [math.log(v) for v in base]
+    logs_y, logs_x = [math.log(v) for v in values], [math.log(v) for v in base]
     difference = math.fsum(logs_y) / len(logs_y) - math.fsum(logs_x) / len(logs_x)
     if n == 1:
         return Ratio(

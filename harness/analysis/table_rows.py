@@ -109,9 +109,9 @@ def _cells(
     }
 
 
-def _ratio(ours: Mapping[int, float], base: Mapping[int, float] | None) -> Ratio:
+def _ratio(values: Mapping[int, float], base: Mapping[int, float] | None) -> Ratio:
     if base is None:
         return Ratio(value=None, reason="the baseline was not run with these settings")
-    if any(value < 0 for value in (*ours.values(), *base.values())):
+    if any(value < 0 for value in (*values.values(), *base.values())):
         return Ratio(value=None, reason="negative values: no ratio")
-    return ratio(ours, base)
+    return ratio(values, base)

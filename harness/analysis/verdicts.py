@@ -69,15 +69,15 @@ def gather(
     )
 
 
-def new_failures(ours: Mapping[str, str], base: Mapping[str, str]) -> tuple[str, ...]:
-    """The tests that fail with ``ours`` and do not fail on the base.
+def new_failures(verdicts: Mapping[str, str], base: Mapping[str, str]) -> tuple[str, ...]:
+    """The tests that fail with ``verdicts`` and do not fail on the base.
 
-    One that the base never came to says nothing about ours; one that only we did not come
+    One that the base never came to says nothing about these; one that only we did not come
     to, though the base did, is a failure.
     """
     return tuple(
         test
-        for test, word in ours.items()
+        for test, word in verdicts.items()
         if (word == FAIL and base.get(test, NOT_RUN) in (PASS, SKIP))
         or (word == NOT_RUN and base.get(test) == PASS)
     )

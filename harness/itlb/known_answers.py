@@ -139,9 +139,9 @@ def from_reference(
         state = _state(model) if rounds > DEFAULT_ROUNDS else str(number)
         if state in seen:
             begin = seen[state]
-            periods, rest = divmod(rounds - number, number - begin)
+            periods, remaining = divmod(rounds - number, number - begin)
             period = _minus(totals[number], totals[begin])
-            total = totals[number] + _minus(totals[begin + rest], totals[begin])
+            total = totals[number] + _minus(totals[begin + remaining], totals[begin])
             for outcome, count in period.items():
                 total[outcome] += count * periods
             break

@@ -211,8 +211,8 @@ def _configure(todo: Plan, tree: source.WorkTree) -> str:
     run(make_argv(todo, tree, folder.name, ["tinyconfig"]))
     tiny = kconfig.parse(generated.read_text().splitlines(), str(generated))
     # Of a choice Kconfig takes the last member it reads: the options come last.
-    rest = {name: value for name, value in tiny.items() if name not in todo.options}
-    generated.write_text(kconfig.render(rest) + kconfig.render(todo.options))
+    others = {name: value for name, value in tiny.items() if name not in todo.options}
+    generated.write_text(kconfig.render(others) + kconfig.render(todo.options))
     run(make_argv(todo, tree, folder.name, ["olddefconfig"]))
     text = generated.read_text()
     refused = kconfig.refused(todo.options, kconfig.parse(text.splitlines(), str(generated)))

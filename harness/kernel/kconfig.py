@@ -82,20 +82,20 @@ def digest(options: Mapping[str, str], without: Collection[str] = ()) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """An option that Kconfig did not take over; ``got`` is ``n`` when it is not set."""
+    """An option that Kconfig did not take over; ``generated`` is ``n`` when it is not set."""
 
     option: str
     wanted: str
-    got: str
+    generated: str
 
     def __str__(self) -> str:
-        return f"{self.option} (wanted {self.wanted}, got {self.got})"
+        return f"{self.option} (wanted {self.wanted}, got {self.generated})"
 
 
 def refused(wanted: Mapping[str, str], generated: Mapping[str, str]) -> tuple[Refused, ...]:
     """Which of ``wanted`` differ in the ``generated`` .config, sorted by name."""
     return tuple(
-        Refused(option=name, wanted=value, got=generated.get(name, "n"))
+        Refused(option=name, wanted=value, generated=generated.get(name, "n"))
         for name, value in sorted(wanted.items())
         if generated.get(name, "n") != value
     )

@@ -55,7 +55,7 @@ class Current:
     """What this checkout would take of one kind: key -> what it is."""
 
     keys: Mapping[str, str]
-    whole: bool = True  # nothing else of the kind is used; False: not known
+    complete: bool = True  # nothing else of the kind is used; False: not known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ def _name(path: Path, record: cache.Record | None, current: Current | None) -> s
 def _is_current(key: str, current: Current | None) -> bool | None:
     if current is None:
         return None
-    return key in current.keys or (False if current.whole else None)
+    return key in current.keys or (False if current.complete else None)
 
 
 def _work_trees(folder: Path, current: Current | None) -> Iterator[Item]:

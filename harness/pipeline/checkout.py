@@ -31,12 +31,12 @@ def current(root: Path, kernel_source: str | None) -> Mapping[str, Current]:
     except (BenchError, OSError):
         plans = dict.fromkeys(variants)
     known = {name: planned for name, planned in plans.items() if planned is not None}
-    whole = len(known) == len(plans)
+    complete = len(known) == len(plans)
     base = known.get(base_variant(variants).name)
     lookups: dict[str, Callable[[], Current | None]] = {
-        Kind.KERNELS: lambda: _kernels(known, whole),
-        cache.WORK_TREES: lambda: _work_trees(known.values(), whole),
-        Kind.DEBIAN: lambda: _downloads(known.values(), whole),
+        Kind.KERNELS: lambda: _kernels(known, complete),
+        cache.WORK_TREES: lambda: _work_trees(known.values(), complete),
+        Kind.DEBIAN: lambda: _downloads(known.values(), complete),
         Kind.BENCH: lambda: _tree_program(bench.TARGET, base),
         Kind.SELFTESTS: lambda: _tree_program(selftests.TARGET, base),
         Kind.IMAGES: _images,
@@ -58,22 +58,22 @@ def _plan(request: build.KernelRequest) -> build.Plan | None:
     return build.plan_at_hand(request)
 
 
-def _kernels(plans: Mapping[str, build.Plan], whole: bool) -> Current:
-    return Current(keys={p.key: f"kernel {name}" for name, p in plans.items()}, whole=whole)
+def _kernels(plans: Mapping[str, build.Plan], complete: bool) -> Current:
+    return Current(keys={p.key: f"kernel {name}" for name, p in plans.items()}, complete=complete)
 
 
-def _work_trees(plans: Iterable[build.Plan], whole: bool) -> Current:
-    return Current(keys={p.site.name: p.source.path.name for p in plans}, whole=whole)
+def _work_trees(plans: Iterable[build.Plan], complete: bool) -> Current:
+    return Current(keys={p.site.name: p.source.path.name for p in plans}, complete=complete)
 
 
-def _downloads(plans: Iterable[build.Plan], whole: bool) -> Current:
+def _downloads(plans: Iterable[build.Plan], complete: bool) -> Current:
     names = set()
     for planned in plans:
         if planned.tools.pahole_path:
             names.add(pahole.WRAPPER)
         if planned.source.path.parent.parent.name == Kind.DEBIAN:
             names.add(planned.source.path.parent.name)
-    return Current(keys={name: f"download of {name}" for name in names}, whole=whole)
+    return Current(keys={name: f"download of {name}" for name in names}, complete=complete)
 
 
 def _tree_program(target: bpf_tree.Target, base: build.Plan | None) -> Current | None:
@@ -104,4 +104,4 @@ def _programs() -> Current:
         spec, folder = definitions.workload(name)
         sources += [folder / program for program in spec.programs]
     keys = {program_key(path, path.read_bytes()): f"program {path.stem}" for path in sources}
-    return Current(keys=keys, whole=False)
+    return Current(keys=keys, complete=False)

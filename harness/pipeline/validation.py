@@ -103,16 +103,16 @@ def profile_names(text: str) -> tuple[str, ...]:
 def steady(geometry: dict[str, object], loop: Loop) -> Expected:
     """Counts of the rounds in the window: those of all rounds less those of the warm ones."""
     addresses = loop.addresses()
-    whole = known_answers.expected(geometry, addresses, loop.page_size, WARM + ROUNDS)
+    every_round = known_answers.expected(geometry, addresses, loop.page_size, WARM + ROUNDS)
     warm = known_answers.expected(geometry, addresses, loop.page_size, WARM)
     return Expected(
-        lookups=whole.lookups - warm.lookups,
-        l1_hits=whole.l1_hits - warm.l1_hits,
-        stlb_hits=whole.stlb_hits - warm.stlb_hits,
-        walks_4k=whole.walks_4k - warm.walks_4k,
-        walks_2m=whole.walks_2m - warm.walks_2m,
-        walks_1g=whole.walks_1g - warm.walks_1g,
-        source=whole.source,
+        lookups=every_round.lookups - warm.lookups,
+        l1_hits=every_round.l1_hits - warm.l1_hits,
+        stlb_hits=every_round.stlb_hits - warm.stlb_hits,
+        walks_4k=every_round.walks_4k - warm.walks_4k,
+        walks_2m=every_round.walks_2m - warm.walks_2m,
+        walks_1g=every_round.walks_1g - warm.walks_1g,
+        source=every_round.source,
     )
 
 

@@ -183,8 +183,8 @@ def _cell(line: Decided, build: str, scale: int) -> TextCell:
         return TextCell(value=" → ".join(words) if words[0] != words[1] else words[0])
     cell = line.row.cells[build]
     if line.sizes and (shown := entries(line, build)):
-        value, _, rest = shown.partition(", " if ", " in shown else " ")
-        return TextCell(value="0" if shown == "none" else value, ratio=rest)
+        value, _, more = shown.partition(", " if ", " in shown else " ")
+        return TextCell(value="0" if shown == "none" else value, ratio=more)
     value = _value(cell, line.row.unit, scale)
     if cell.summary is None:
         return TextCell(value=value, tone="unknown")

@@ -132,9 +132,9 @@ def _entries(block: Block, build: str, lines: Sequence[Decided]) -> Iterator[str
     for line in lines:
         if not line.sizes:
             continue
-        ours, base = entries(line, build), entries(line, block.baseline)
-        if ours and base and ours != base:
-            yield f"{line.noun}: {ours} instead of {base}"
+        shown, base = entries(line, build), entries(line, block.baseline)
+        if shown and base and shown != base:
+            yield f"{line.noun}: {shown} instead of {base}"
 
 
 def entries(line: Decided, build: str) -> str:

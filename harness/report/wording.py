@@ -64,8 +64,8 @@ def spread(summary: Summary, unit: str) -> str:
     """
     middle = number(summary.median, unit)
     scale = _scale(summary.median, unit)
-    whole = scale == 1 or unit.partition("/")[0] in _BYTES
-    show = _whole if whole else _digits
+    as_integer = scale == 1 or unit.partition("/")[0] in _BYTES
+    show = _whole if as_integer else _digits
     low, high = show(summary.low / scale), show(summary.high / scale)
     if low == high or summary.low == summary.high:
         return middle

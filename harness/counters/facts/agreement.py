@@ -48,8 +48,8 @@ def comparable(tables: PageTables, sections: Sequence[tuple[int, str]]) -> tuple
     """
     starts = [start for start, _ in sections]
     kept: list[Range] = []
-    for whole in tables.ranges:
-        for one in _cut(whole, starts):
+    for span in tables.ranges:
+        for one in _cut(span, starts):
             place = bisect.bisect_right(starts, one.start) - 1
             if place >= 0 and sections[place][1] in NOT_COMPARED:
                 continue
@@ -60,11 +60,11 @@ def comparable(tables: PageTables, sections: Sequence[tuple[int, str]]) -> tuple
     return _merged(kept)
 
 
-def _cut(whole: Range, starts: Sequence[int]) -> list[Range]:
-    """``whole`` cut where sections begin inside it."""
-    inside = [s for s in starts if whole.start < s < whole.end]
-    bounds = [whole.start, *inside, whole.end]
-    return [replace(whole, start=a, end=b) for a, b in pairwise(bounds)]
+def _cut(span: Range, starts: Sequence[int]) -> list[Range]:
+    """``span`` cut where sections begin inside it."""
+    inside = [s for s in starts if span.start < s < span.end]
+    bounds = [span.start, *inside, span.end]
+    return [replace(span, start=a, end=b) for a, b in pairwise(bounds)]
 
 
 def _merged(ranges: Sequence[Range]) -> tuple[Range, ...]:
@@ -102,8 +102,8 @@ def without(ranges: Sequence[Range], spans: Sequence[tuple[int, int]]) -> tuple[
     bounds = [at for span in spans for at in span]
     kept = [
         piece
-        for whole in ranges
-        for piece in _cut(whole, bounds)
+        for one in ranges
+        for piece in _cut(one, bounds)
         if not any(start <= piece.start < end for start, end in spans)
     ]
     return _merged(kept)

@@ -107,14 +107,14 @@ def _compare(
         return none(Status.NOT_COUNTED, f"the kernel's dump leaves out lines of {lost[0]}")
     before, after = (comparable(one.tables, own.sections) for one in around)
     changed = changes(before, after)
-    same, theirs = without(before, changed), without(comparable(own, own.sections), changed)
-    differs = first_difference(theirs, same)
+    modelled, dumped = without(before, changed), without(comparable(own, own.sections), changed)
+    differs = first_difference(dumped, modelled)
     if differs is not None:
         raise TrialError(
             f"page tables at {edge}: the kernel's dump has at {differs.address:#x} {differs.left}; "
             f"the model has {differs.right}"
         )
-    agreed = sum(r.pages for r in same)
+    agreed = sum(r.pages for r in modelled)
     if not changed:
         return agreed, ()
     size = sum(end - start for start, end in changed) >> 10

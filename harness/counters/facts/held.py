@@ -31,10 +31,10 @@ def by_all(files: Files, edge: str) -> Value:
         return _sum(files, edge, TEXT_OWNERS)
     own = _statistics(files, edge)
     others = (o for o in TEXT_OWNERS if o not in (*BPF_TEXT_OWNERS, SHARED_OWNER))
-    rest = _sum(files, edge, tuple(others))
+    by_others = _sum(files, edge, tuple(others))
     if isinstance(own, Missing):
         return own
-    return rest if isinstance(rest, Missing) else own + rest
+    return by_others if isinstance(by_others, Missing) else own + by_others
 
 
 BY_KEY = {"bpf": by_bpf, "all": by_all}

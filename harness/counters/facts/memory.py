@@ -65,11 +65,11 @@ def vmalloc_callers(text: str) -> dict[str, int]:
         area = _AREA.match(line.rstrip())
         if not area:
             raise DataError(f"line {number} is not a vmalloc area: {line[:QUOTED]!r}")
-        rest = area["rest"] or ""
-        pages = _PAGES.search(rest)
+        details = area["rest"] or ""
+        pages = _PAGES.search(details)
         if not pages:
             continue  # device memory, per-CPU address space, unpurged areas
-        caller = _CALLER.match(rest)
+        caller = _CALLER.match(details)
         if not caller:
             raise DataError(f"line {number} names no caller: {line[:QUOTED]!r}")
         name = caller["name"].partition(".")[0]  # a part of a function that gcc split

@@ -67,8 +67,8 @@ def mapped(modules: Sequence[Module], tables: PageTables, symbols: Sequence[Symb
     not. Raises DataError for a module of which some piece is not found.
     """
     if all(_one_piece(module, tables) for module in modules):
-        whole = [(m.start, m.start + m.size) for m in modules if m.start is not None]
-        return _counted(whole, tables)
+        each_whole = [(m.start, m.start + m.size) for m in modules if m.start is not None]
+        return _counted(each_whole, tables)
     owned = {m.name: [] if m.start is None else [m.start] for m in modules}
     for symbol in symbols:
         if symbol.owner in owned:

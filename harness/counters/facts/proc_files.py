@@ -51,10 +51,10 @@ def interrupts(text: str) -> dict[str, int]:
         raise DataError(f"no CPU header in the first line: {(lines or [''])[0][:QUOTED]!r}")
     values: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
-        name, colon, rest = line.partition(":")
-        words = rest.split()[: len(header)]
+        name, colon, columns = line.partition(":")
+        words = columns.split()[: len(header)]
         counts = [int(word) for word in words if word.isdigit()]
-        machine = len(counts) == 1 and len(rest.split()) == 1
+        machine = len(counts) == 1 and len(columns.split()) == 1
         if not colon or (len(counts) != len(header) and not machine):
             raise DataError(f"line {number} has no count for each CPU: {line[:QUOTED]!r}")
         values[name.strip()] = sum(counts)

@@ -47,7 +47,7 @@ def _items(lines: Iterable[str], separator: str) -> Iterator[Row | Metric]:
             continue
         parsed = _Line(number, text, separator)
         if parsed.is_metric:
-            yield from made_metric(*parsed.rest[-2:])
+            yield from made_metric(*parsed.columns[-2:])
         else:
             yield parsed.fields().row()
 
@@ -62,24 +62,28 @@ class _Line:
 
     def __init__(self, number: int, text: str, separator: str) -> None:
         self.number, self.text, self.separator = number, text, separator
-        rest = text.split(separator)
-        self.summary = rest[0].strip() == SUMMARY
-        self.interval = rest[0] if _INTERVAL.fullmatch(rest[0]) else ""
+        columns = text.split(separator)
+        self.summary = columns[0].strip() == SUMMARY
+        self.interval = columns[0] if _INTERVAL.fullmatch(columns[0]) else ""
         if self.summary or self.interval:
-            rest = rest[1:]
+            columns = columns[1:]
         self.aggregate = self.members = ""
-        if rest and rest[0].strip() and not _is_value(rest[0]):
-            self.aggregate = self._kind(rest[0].strip())
-            rest = rest[1:]
-            if len(rest) > 1 and rest[0].isdigit() and (_is_value(rest[1]) or not any(rest[1:4])):
-                self.members = rest[0]
-                rest = rest[1:]
-        self.rest = rest
+        if columns and columns[0].strip() and not _is_value(columns[0]):
+            self.aggregate = self._kind(columns[0].strip())
+            columns = columns[1:]
+            if (
+                len(columns) > 1
+                and columns[0].isdigit()
+                and (_is_value(columns[1]) or not any(columns[1:4]))
+            ):
+                self.members = columns[0]
+                columns = columns[1:]
+        self.columns = columns
 
     @property
     def is_metric(self) -> bool:
         """Whether the line only adds a metric to the event before it."""
-        return len(self.rest) > 4 and not any(f.strip() for f in self.rest[:3])
+        return len(self.columns) > 4 and not any(f.strip() for f in self.columns[:3])
 
     def _kind(self, name: str) -> str:
         for kind, pattern in _AGGREGATES:
@@ -88,23 +92,23 @@ class _Line:
         raise ParseError(self.number, f"{name!r} is neither a count nor an aggregate", self.text)
 
     def fields(self) -> Fields:
-        rest = self.rest
+        columns = self.columns
         at = self._runtime_at()
-        names, variance = rest[2:at], ""
+        names, variance = columns[2:at], ""
         if len(names) > 1 and _VARIANCE.fullmatch(names[-1].strip()):
             variance = names[-1].strip().rstrip("%")
             names = names[:-1]
         event, cgroup = self._names(names)
-        unit, *_ = (*rest[at + 3 : at + 4], "")
-        value, *_ = (*rest[at + 2 : at + 3], "")
+        unit, *_ = (*columns[at + 3 : at + 4], "")
+        value, *_ = (*columns[at + 2 : at + 3], "")
         return Fields(
             line=self.number,
             text=self.text,
             event=event,
-            value=rest[0],
-            unit=rest[1],
-            runtime=rest[at],
-            percent=rest[at + 1],
+            value=columns[0],
+            unit=columns[1],
+            runtime=columns[at],
+            percent=columns[at + 1],
             aggregate=self.aggregate,
             members=self.members,
             interval=self.interval,
@@ -116,8 +120,8 @@ class _Line:
 
     def _runtime_at(self) -> int:
         """Index of the run time: the last whole number before a percentage."""
-        for at in range(len(self.rest) - 2, 2, -1):
-            if self.rest[at].isdigit() and _PERCENT.fullmatch(self.rest[at + 1]):
+        for at in range(len(self.columns) - 2, 2, -1):
+            if self.columns[at].isdigit() and _PERCENT.fullmatch(self.columns[at + 1]):
                 return at
         raise ParseError(self.number, "no run time and percentage", self.text)
 

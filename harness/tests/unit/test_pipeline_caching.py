@@ -123,7 +123,7 @@ def test_listing_changes_nothing(root: Path) -> None:
 def test_whether_the_checkout_uses_it(root: Path) -> None:
     current = {
         Kind.KERNELS: Current(keys={KEY: "kernel upstream"}),
-        Kind.PROGRAMS: Current(keys={}, whole=False),
+        Kind.PROGRAMS: Current(keys={}, complete=False),
         cache.WORK_TREES: Current(keys={"0123456789abcdef": "linux-source-6.1.tar.xz"}),
     }
     items = by_name(caching.survey(root, current))
