@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.itlb import plugin
-from harness.itlb.reference import CODE, SHIFT, SIZES, Buffer, Model, Oldest, load_profile, place
+from harness.itlb.reference import (
+    CODE,
+    SHIFT,
+    SIZES,
+    Buffer,
+    Model,
+    Oldest,
+    SkewedBuffer,
+    load_profile,
+    place,
+)
 
 BASE = 1 << 45
 """Default address of a loop's first page; aligned to what any profile's index looks at."""
@@ -165,12 +175,7 @@ def _minus(later: Counter[str], earlier: Counter[str]) -> Counter[str]:
 
 def _state(model: Model) -> str:
     """What the model's future depends on."""
-    return repr(
-        [
-            (buffer.sets, [p.state() for p in buffer.policies])
-            for buffer in (*model.code.first, *model.code.second)
-        ]
-    )
+    return repr([buffer.state() for buffer in (*model.code.first, *model.code.second)])
 
 
 def _counts(
@@ -198,8 +203,11 @@ def _kept(buffer: Buffer, held: str, addresses: list[int]) -> list[bool] | None:
 
     A set keeps all of its pages while it has a way for each. With more, LRU keeps none. Under
     the tree policies as many misses in a row as there are ways go once through every way, so
-    twice as many pages as ways keep none either; what is between depends on the policy.
+    twice as many pages as ways keep none either; what is between depends on the policy. A
+    skewed buffer has no sets to count pages in.
     """
+    if isinstance(buffer, SkewedBuffer):
+        return None
     places = [
         (number, tuple(ways))
         for number, ways in (buffer.where(a >> SHIFT[held], held) for a in addresses)
@@ -234,7 +242,7 @@ def _edges(model: Model, size: str) -> Iterator[tuple[int, int, str]]:
         if pieces == 1:
             for pages in (rows * ways - 1, rows * ways, rows * ways + 1, 2 * rows * ways):
                 yield pages, 1, f"{name}: {rows * ways} pages of {size}"
-        if rows > 1 or pieces > 1:
+        if (rows > 1 or pieces > 1) and not isinstance(buffer, SkewedBuffer):
             stride, at_once = _one_set(model, buffer, held, pieces)
             for pages in (ways, ways + 1, 2 * ways):
                 edge = f"{name}: {ways} ways for {size} in {at_once} of its sets"

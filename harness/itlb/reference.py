@@ -90,7 +90,7 @@ class Groups:
 
 
 class Oldest:
-    """LRU."""
+    """LRU in one set."""
 
     def __init__(self, ways: int) -> None:
         self.order = list(range(ways))
@@ -158,30 +158,46 @@ class Buffer:
         row = page % rows
         return row % self.count, groups[row // self.count]
 
+    def cells(self, page: int, size: str) -> list[tuple[int, int]]:
+        """Set and way of every entry that may hold a page number."""
+        number, ways = self.where(page, size)
+        return [(number, way) for way in ways]
+
+    def touch(self, number: int, way: int) -> None:
+        """The entry there was used."""
+        self.policies[number].touch(way)
+
+    def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
+        """Which of ``cells``, all taken, is replaced."""
+        number = cells[0][0]
+        return number, self.policies[number].victim([way for _, way in cells])
+
+    def state(self) -> object:
+        """What later answers depend on."""
+        return self.sets, [policy.state() for policy in self.policies]
+
     def lookup(self, address: int, size: str, tag: int) -> Entry | None:
         """The entry for ``address``, now used; None on a miss."""
         if size not in self.placement:
             return None
         page = address >> SHIFT[size]
-        number, ways = self.where(page, size)
-        for way in ways:
+        for number, way in self.cells(page, size):
             entry = self.sets[number][way]
             if entry and (entry.page, entry.size) == (page, size):
                 if not (entry.is_global or entry.tag == tag):
                     continue
-                self.policies[number].touch(way)
+                self.touch(number, way)
                 return entry
         return None
 
     def fill(self, address: int, size: str, whole: Page, tag: int, is_global: bool) -> None:
         """Put the translation in, in the first free way or over the victim."""
         page = address >> SHIFT[size]
-        number, ways = self.where(page, size)
-        row = self.sets[number]
-        free = [way for way in ways if row[way] is None]
-        way = free[0] if free else self.policies[number].victim(ways)
-        row[way] = Entry(page, size, whole, tag, is_global)
-        self.policies[number].touch(way)
+        cells = self.cells(page, size)
+        free = [(number, way) for number, way in cells if self.sets[number][way] is None]
+        number, way = free[0] if free else self.victim(cells)
+        self.sets[number][way] = Entry(page, size, whole, tag, is_global)
+        self.touch(number, way)
 
     def select(self, tag: int) -> None:
         """CR3 was written: ``tag`` is the current one. Tags beyond the limit are given up."""
@@ -195,6 +211,53 @@ class Buffer:
     def drop(self, which: Callable[[Entry], bool]) -> None:
         """Forget every entry for which ``which`` holds."""
         self.sets = [[None if e and which(e) else e for e in ways] for ways in self.sets]
+
+
+def bits(page: int, first: int, count: int) -> int:
+    """``count`` bits of a page number from bit ``first`` on."""
+    return (page >> first) & ((1 << count) - 1)
+
+
+class SkewedBuffer(Buffer):
+    """A buffer in which a page has another set in each way (Seznec and Bodin, 1993)."""
+
+    def __init__(self, geometry: dict[str, Any]) -> None:
+        super().__init__(geometry)
+        self.used: list[tuple[int, int]] = []  # entries, the one used longest ago first
+
+    def cells(self, page: int, size: str) -> list[tuple[int, int]]:
+        """In way ``w``: the lowest bits rotated left by ``w``, xor all higher chunks of bits."""
+        width = self.count.bit_length() - 1
+        groups = self.placement[size].groups
+        choice = len(groups).bit_length() - 1
+        group = high = 0
+        for first in range(width, 64, choice or 64):
+            group ^= bits(page, first, choice)
+        for first in range(width, 64, width or 64):
+            high ^= bits(page, first, width)
+        low = format(bits(page, 0, width), f"0{width}b") if width else ""
+        rotated = {
+            way: low[way % width :] + low[: way % width] if low else "0" for way in groups[group]
+        }
+        return [(int(digits, 2) ^ high, way) for way, digits in rotated.items()]
+
+    def touch(self, number: int, way: int) -> None:
+        """The entry there was used."""
+        self.used = [cell for cell in self.used if cell != (number, way)]
+        self.used.append((number, way))
+
+    def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
+        """Which of ``cells``, all taken, was used longest ago."""
+        return min(cells, key=self.used.index)
+
+    def state(self) -> object:
+        """What later answers depend on."""
+        return self.sets, self.used
+
+
+def buffer_of(geometry: dict[str, Any]) -> Buffer:
+    """An empty buffer."""
+    return SkewedBuffer(geometry) if geometry["index"] == "skewed" else Buffer(geometry)
 
 
 @dataclass
@@ -219,7 +282,7 @@ class Model:
 
     def __init__(self, profile: dict[str, Any]) -> None:
         self.buffers = {
-            name: Buffer(profile[name])
+            name: buffer_of(profile[name])
             for name in (*CODE, "stlb", *LOADS, "store", "data_stlb")
             if name in profile and profile[name]["entries"]
         }

@@ -48,13 +48,6 @@ class HostPage(StrEnum):
     SMALL = "4k"  # no entry is larger: nx_huge_pages of KVM, on hosts with the erratum
 
 
-class KernelImage(StrEnum):
-    """Whether the model takes the kernel image's text for global."""
-
-    TABLES = "tables"  # as the guest's page tables say
-    PCID = "pcid"  # not under page-table isolation, as Linux maps it on CPUs with PCID
-
-
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """What the program knows of a setting beside its name and its type."""
@@ -108,18 +101,6 @@ class SuiteSettings:
                 "large as the guest's pages; 4k, the host splits them and no entry is larger.",
                 replay=True,
                 model="host_page",
-            )
-        },
-    )
-    kernel_image: KernelImage = field(
-        default=KernelImage.TABLES,
-        metadata={
-            "setting": Setting(
-                help="Global bit of the kernel image's text in the model: tables, as the guest's "
-                "page tables say; pcid, not global with isolation, as on CPUs with PCID.",
-                only_if_changed=True,
-                replay=True,
-                model="kernel_image",
             )
         },
     )

@@ -200,16 +200,18 @@ def _show_processes(validation: Validation, console: Console) -> None:
     for check in validation.processes:
         text = str(check.counted) if check.exact else f"{check.counted}, not {check.expected}"
         row = rows.setdefault((check.profile, check.pti), {})
-        row.setdefault(check.kind, []).append(text)
-        heads.setdefault(check.kind, {})[str(check.processes)] = None
+        kind = check.kind if check.page == "own" else f"{check.kind}: kernel's page"
+        row.setdefault(kind, []).append(text)
+        heads.setdefault(kind, {})[str(check.processes)] = None
     columns = ("profile", "pti", *(f"{', '.join(n)} {kind}" for kind, n in heads.items()))
     cells = [(*key, *(" ".join(row[kind]) for kind in heads)) for key, row in rows.items()]
     console.print(_table("walks of processes that take turns", columns, cells))
     exact = sum(check.exact for check in validation.processes)
     console.print(
-        f"{len(validation.processes)} loops over processes: {exact} exact. Each process calls "
-        f"{PAGES} pages of its own {ROUNDS} times; in each round one of them does nothing (stay), "
-        "executes another program (exec) or is replaced by its child (fork)."
+        f"{len(validation.processes)} counts of loops over processes: {exact} exact. Each process "
+        f"calls {PAGES} pages of its own {ROUNDS} times; in each round one of them does nothing "
+        "(stay), executes another program (exec) or is replaced by its child (fork). The kernel's "
+        "page is that of the code that switches between them: global without isolation."
     )
 
 

@@ -17,7 +17,7 @@
  *	fork	it forks a child that takes its place, and ends
  *
  * All have one real-time priority, so that each runs until it yields, and in the order in which
- * they began to wait.
+ * they began to wait. The address of the code that switches between them is printed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -206,6 +206,8 @@ static void tell_contexts(uint64_t offset)
 	if (!f || !places[0] || !places[2])
 		give_up("the kernel does not say where its contexts are");
 	fclose(f);
+	printf("process_loops: switch_mm_irqs_off at %llx\n", (unsigned long long)places[2]);
+	fflush(stdout);
 	marker(ADDRESS_SPACES, (uintptr_t)places);
 	marker(ARM, 0);
 }

@@ -20,14 +20,17 @@ l1.1g = all
 # 512 entries: leaf 80000006 says 4 ways for 4 kB (EBX 68004200) and 2 ways for 2 MB (EAX
 # 48002200), leaf 80000019 none for 1 GB (EBX F0400000); the guide says one buffer of 512
 # entries and 8 ways for both sizes, 1 GB pages in 2 MB pieces. The arrangement in which all
-# of that holds: 64 sets of 8 ways, where bits of the page number above the set choose four
-# of the ways for a 4 kB page and two for a 2 MB page. Which bits, and the replacement:
-# unverified. A 1 GB page comes back to the first level as such (said of Zen 2's data side).
-# Entries for four adjacent 4 kB pages (coalesced) are not modelled: that needs physical
-# addresses, and the real part holds more 4 kB pages than this one where they are contiguous.
+# of that holds is a skewed buffer (H. Brais on Zen's second level, stackoverflow 69814823; A.
+# Seznec, IEEE Trans. Computers 53, 2004): 64 sets of 8 ways, where a hash of the page number
+# chooses four of the ways for a 4 kB page and two for a 2 MB page, and each way has an index
+# function of its own. Which functions, and the replacement: unverified; zen4-linear is the
+# reading without a hash. A 1 GB page comes back to the first level as such (said of Zen 2's
+# data side). Entries for four adjacent 4 kB pages (coalesced) are not modelled: that needs
+# physical addresses, and the real part holds more 4 kB pages than this one where they are
+# contiguous.
 stlb.entries = 512
 stlb.ways = 8
-stlb.index = linear
+stlb.index = skewed
 stlb.replacement = lru
 stlb.4k = all by 4
 stlb.2m = all by 2

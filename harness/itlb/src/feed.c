@@ -32,7 +32,7 @@ static bool walk_tables(void *context, uint64_t vaddr, struct translation *found
 {
 	if (!page_walk(context, vaddr, found))
 		return false;
-	machine_translation(&plugin.machine, vaddr, found);
+	machine_translation(&plugin.machine, found);
 	return true;
 }
 
@@ -41,10 +41,11 @@ static bool walk_event(void *context, uint64_t vaddr, struct translation *found)
 {
 	const struct event *e = context;
 
+	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
 	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
-	machine_translation(&plugin.machine, vaddr, found);
+	machine_translation(&plugin.machine, found);
 	return true;
 }
 

@@ -4,8 +4,6 @@
 #include <string.h>
 
 /* Where Linux maps its image on x86-64: Documentation/x86/x86_64/mm.rst of the kernel. */
-#define IMAGE_START 0xffffffff80000000ull
-#define IMAGE_END 0xffffffffa0000000ull
 #define KERNEL_HALF (1ull << 63)
 #define PAGE_MASK (~0xfffull)
 
@@ -51,11 +49,8 @@ void machine_free(struct machine *m)
 		snapshot_free(m->snapshots[i]);
 }
 
-void machine_translation(const struct machine *m, uint64_t vaddr, struct translation *t)
+void machine_translation(const struct machine *m, struct translation *t)
 {
-	if (m->policy.kernel_image == IMAGE_PCID && m->origin.isolation &&
-	    vaddr >= IMAGE_START && vaddr < IMAGE_END)
-		t->global = false;
 	/* An entry is as large as the smaller of the guest's page and the host's. */
 	if (m->policy.host_4k)
 		t->size = PAGE_4K;

@@ -52,12 +52,9 @@ struct core {
 	bool present;
 };
 
-enum kernel_image { IMAGE_TABLES, IMAGE_PCID };
-
 /* What a user chooses beside the profile. */
 struct policy {
 	enum asid_policy pcid;
-	enum kernel_image kernel_image;
 	bool host_4k;		/* the host maps guest memory by 4 kB pages */
 	bool hits;		/* sites count first-level hits too */
 	bool data_side;		/* loads and stores compete for a shared second level */
@@ -101,7 +98,7 @@ bool machine_add_core(struct machine *m, unsigned int core);	/* false: memory is
 void machine_free(struct machine *m);
 
 /* What the policy makes of a translation as the page tables have it. */
-void machine_translation(const struct machine *m, uint64_t vaddr, struct translation *t);
+void machine_translation(const struct machine *m, struct translation *t);
 
 /*
  * One fetch. In the kernel's half misses are attributed to the exact address, in the

@@ -13,7 +13,6 @@ static int choice(const char *value, const char *const *names)
 bool options_parse(const char *argument, struct paths *paths, struct machine *m)
 {
 	static const char *const pcid[] = { "tagged", "flush" };
-	static const char *const image[] = { "tables", "pcid" };
 	static const char *const host_page[] = { "2m", "4k" };
 	static const char *const off_on[] = { "off", "on" };
 	const char *equals = strchr(argument, '='), *value = equals ? equals + 1 : "";
@@ -31,9 +30,6 @@ bool options_parse(const char *argument, struct paths *paths, struct machine *m)
 	} else if (IS("pcid")) {
 		n = choice(value, pcid);
 		p->pcid = n ? ASID_FLUSH : ASID_TAGGED;
-	} else if (IS("kernel_image")) {
-		n = choice(value, image);
-		p->kernel_image = n ? IMAGE_PCID : IMAGE_TABLES;
 	} else if (IS("host_page")) {
 		n = choice(value, host_page);
 		p->host_4k = n;
@@ -53,7 +49,7 @@ bool options_parse(const char *argument, struct paths *paths, struct machine *m)
 	if (n >= 0 && *value)
 		return true;
 	fprintf(stderr,
-		"itlb: argument '%s': out=FILE profile=FILE trace=FILE pcid=tagged|flush kernel_image=tables|pcid host_page=2m|4k pti=off|on hits=off|on data=off|on\n",
+		"itlb: argument '%s': out=FILE profile=FILE trace=FILE pcid=tagged|flush host_page=2m|4k pti=off|on hits=off|on data=off|on\n",
 		argument);
 	return false;
 }

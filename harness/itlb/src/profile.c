@@ -18,7 +18,7 @@ static const char *const buffer_names[BUFFERS] = {
 	"data_4k", "data_2m", "data_1g", "data", "store", "data_stlb",
 };
 static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
-static const char *const index_names[] = { "linear", "xor", NULL };
+static const char *const index_names[] = { "linear", "xor", "skewed", NULL };
 static const char *const replacement_names[] = { "lru", "tree-plru", "mru3-plru4", NULL };
 static const char *const second_names[] = { "shared", "code", NULL };
 
@@ -29,7 +29,7 @@ static const char *const key_names[KEYS] = {
 	"entries", "ways", "index", "replacement", "4k", "2m", "1g", "pcids",
 };
 static const char *const key_takes[KEYS] = {
-	"a number up to 65536", "a number up to 65536", "linear or xor",
+	"a number up to 65536", "a number up to 65536", "linear, xor or skewed",
 	"lru, tree-plru or mru3-plru4",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",

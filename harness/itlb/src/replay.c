@@ -3,7 +3,7 @@
  * Replays a recorded trace for any profile and policy, and writes the report that the
  * plugin would have written.
  *
- *   replay trace=FILE profile=FILE out=FILE [pcid=flush|tagged] [kernel_image=tables|pcid]
+ *   replay trace=FILE profile=FILE out=FILE [pcid=flush|tagged]
  *          [data=off|on] [hits=off|on]
  *
  * Exit status: 0 with a report; 2 without one and with one line on standard error.

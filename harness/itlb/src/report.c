@@ -30,9 +30,9 @@ static void write_head(FILE *f, const struct machine *m)
 
 	fprintf(f, "{\"schema\": %d,\n\"profile\": {", SCHEMA);
 	profile_write_json(f, &m->profile);
-	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"kernel_image\": \"%s\", \"host_page\": \"%s\", \"address_spaces\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
+	fprintf(f, "},\n\"policy\": {\"pcid\": \"%s\", \"host_page\": \"%s\", \"address_spaces\": \"%s\", \"data_side\": %s, \"pti\": \"%s\"},\n",
 		p->pcid == ASID_TAGGED ? "tagged" : "flush",
-		p->kernel_image == IMAGE_PCID ? "pcid" : "tables", p->host_4k ? "4k" : "2m",
+		p->host_4k ? "4k" : "2m",
 		spaces, data_side,
 		m->origin.isolation ? "on" : "off");
 	fprintf(f, "\"qemu\": {\"plugin_api\": %d, \"physical_reads\": \"%s\"},\n",

@@ -41,6 +41,8 @@ const char *tlb_geometry_error(const struct tlb_geometry *g)
 		return "tree-plru needs a power of two of ways, at most 64";
 	if (g->replacement == REPL_MRU3_PLRU4 && g->ways != GROUP * GROUPS)
 		return "mru3-plru4 needs 12 ways";
+	if (g->index == INDEX_SKEWED && g->replacement != REPL_LRU)
+		return "a skewed index needs lru: the other policies belong to one set";
 	for (size = 0; size < PAGE_SIZES; size++) {
 		error = g->pages[size].span ? placement_error(g, &g->pages[size]) : NULL;
 		if (error)
@@ -93,27 +95,60 @@ static uint64_t key_of(uint64_t vpn, enum page_size size)
 	return vpn << 3 | size << 1 | 1;
 }
 
-/* The ways that one page may be in. */
+/* The ways that one page may be in; with a skewed index each has a set of its own. */
 struct range {
-	unsigned int set;
-	unsigned int from;	/* places in keys[] and entries[] */
+	unsigned int from;	/* ways */
 	unsigned int to;
+	unsigned int set;	/* skewed: the page number's low bits */
+	unsigned int high;	/* skewed: all higher bits, folded */
 };
+
+/* Chunks of @bits bits of @value, one over the other. */
+static inline unsigned int folded(uint64_t value, unsigned int bits)
+{
+	unsigned int fold = 0;
+
+	for (; bits && value; value >>= bits)
+		fold ^= value & ((1u << bits) - 1);
+	return fold;
+}
 
 static inline struct range range_of(const struct tlb *tlb, uint64_t vpn, enum page_size size)
 {
 	const struct placement *p = &tlb->geometry.pages[size];
 	unsigned int groups = tlb->group_bits[size], group = 0;
+	bool skewed = tlb->geometry.index == INDEX_SKEWED;
+	uint64_t above = vpn >> tlb->set_bits;
 	struct range r;
 
-	if (tlb->geometry.index == INDEX_XOR)
+	if (tlb->geometry.index == INDEX_XOR) {
 		vpn ^= vpn >> (tlb->set_bits + groups);
+		above = vpn >> tlb->set_bits;
+	}
 	r.set = vpn & (tlb->sets - 1);
+	r.high = skewed ? folded(above, tlb->set_bits) : 0;
 	if (groups)
-		group = (vpn >> tlb->set_bits) & ((1u << groups) - 1);
-	r.from = r.set * tlb->ways + p->first + group * p->ways;
+		group = skewed ? folded(above, groups) : above & ((1u << groups) - 1);
+	r.from = p->first + group * p->ways;
 	r.to = r.from + p->ways;
 	return r;
+}
+
+/*
+ * The place in keys[] and entries[] of @way. The skewing functions are those of Seznec and
+ * Bodin (Skewed-associative caches, 1993): a rotation of the low bits, another in each way,
+ * over the higher ones.
+ */
+static inline unsigned int place(const struct tlb *tlb, const struct range *r, unsigned int way)
+{
+	unsigned int set = r->set, bits = tlb->set_bits, by;
+
+	if (tlb->geometry.index == INDEX_SKEWED && bits) {
+		by = way % bits;
+		set = (set << by | set >> (bits - by)) & (tlb->sets - 1);
+		set ^= r->high;
+	}
+	return set * tlb->ways + way;
 }
 
 /*
@@ -191,25 +226,30 @@ static bool is_free(const struct tlb *tlb, unsigned int at)
 
 static unsigned int victim(const struct tlb *tlb, const struct range *r)
 {
-	unsigned int base = r->set * tlb->ways, at, oldest = r->from, group;
+	unsigned int base = r->set * tlb->ways, at, way, oldest, group;
 	uint64_t state = tlb->state[r->set];
 
-	for (at = r->from; at < r->to; at++)
+	for (way = r->from; way < r->to; way++) {
+		at = place(tlb, r, way);
 		if (is_free(tlb, at))
 			return at;
+	}
 	switch (tlb->geometry.replacement) {
 	case REPL_TREE_PLRU:	/* from the node whose leaves these ways are */
 		return base + tree_victim(state, tlb->ways,
-					  (tlb->ways + r->from - base) / (r->to - r->from));
+					  (tlb->ways + r->from) / (r->to - r->from));
 	case REPL_MRU3_PLRU4:
 		group = (group_of(state) + 1) % GROUPS;
 		return base + group * GROUP + tree_victim(tree_of(state, group), GROUP, 1);
 	case REPL_LRU:
 		break;
 	}
-	for (at = r->from + 1; at < r->to; at++)
+	oldest = place(tlb, r, r->from);
+	for (way = r->from + 1; way < r->to; way++) {
+		at = place(tlb, r, way);
 		if (tlb->entries[at].used < tlb->entries[oldest].used)
 			oldest = at;
+	}
 	return oldest;
 }
 
@@ -217,12 +257,13 @@ struct tlb_entry *tlb_lookup(struct tlb *tlb, uint64_t vaddr, enum page_size siz
 {
 	uint64_t vpn = vaddr >> page_shift(size), key = key_of(vpn, size);
 	struct range r;
-	unsigned int at;
+	unsigned int at, way;
 
 	if (!tlb->seen[size])
 		return NULL;
 	r = range_of(tlb, vpn, size);
-	for (at = r.from; at < r.to; at++) {
+	for (way = r.from; way < r.to; way++) {
+		at = place(tlb, &r, way);
 		if (tlb->keys[at] == key && tlb_entry_matches(tlb, &tlb->entries[at], tag)) {
 			touch(tlb, &tlb->entries[at]);
 			return &tlb->entries[at];
@@ -235,15 +276,17 @@ bool tlb_has_private(const struct tlb *tlb, uint64_t vaddr, enum page_size size)
 {
 	uint64_t vpn = vaddr >> page_shift(size), key = key_of(vpn, size);
 	struct range r;
-	unsigned int at;
+	unsigned int at, way;
 
 	if (!tlb->seen[size] || !tlb->seen_private[vaddr >> 63])
 		return false;
 	r = range_of(tlb, vpn, size);
-	for (at = r.from; at < r.to; at++)
+	for (way = r.from; way < r.to; way++) {
+		at = place(tlb, &r, way);
 		if (tlb->keys[at] == key && !tlb->entries[at].global &&
 		    tlb_is_live(tlb, &tlb->entries[at]))
 			return true;
+	}
 	return false;
 }
 
@@ -341,14 +384,16 @@ void tlb_flush_page(struct tlb *tlb, uint64_t vaddr, uint16_t tag)
 	for (size = PAGE_4K; size < PAGE_SIZES; size++) {
 		uint64_t vpn = vaddr >> page_shift(size);
 		struct range r;
-		unsigned int at;
+		unsigned int at, way;
 
 		if (!tlb->seen[size])
 			continue;
 		r = range_of(tlb, vpn, size);
-		for (at = r.from; at < r.to; at++)
+		for (way = r.from; way < r.to; way++) {
+			at = place(tlb, &r, way);
 			if (tlb->keys[at] == key_of(vpn, size) &&
 			    (tlb->entries[at].global || tlb->entries[at].tag == tag))
 				tlb_forget(tlb, at);
+		}
 	}
 }

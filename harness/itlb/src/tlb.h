@@ -4,8 +4,8 @@
  *
  * Entries are kept by virtual page number and page size; a global entry matches any tag,
  * any other only its own. Each page size may be confined to some of the ways, and those
- * may be split into groups that bits of the page number above the set choose from. Free
- * ways are filled first, lowest first; after that the policy chooses the victim among the
+ * may be split into groups that bits of the page number above the set choose from (skewed:
+ * all of these bits, folded). Free ways are filled first, lowest first; after that the policy chooses the victim among the
  * ways that the page may use.
  */
 #ifndef EMB_TLB_H
@@ -24,6 +24,7 @@ static inline unsigned int page_shift(enum page_size size)
 enum index_fn {
 	INDEX_LINEAR,		/* low bits of the page number */
 	INDEX_XOR,		/* low bits xor the next as many bits */
+	INDEX_SKEWED,		/* each way another: low bits rotated, xor all higher bits folded */
 };
 
 enum replacement {

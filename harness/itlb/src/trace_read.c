@@ -148,10 +148,11 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 	const struct reader *r = context;
 	const struct event *e = &r->numbered[r->guess.before[0] - MARKS];
 
+	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
 	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
-	machine_translation(r->m, vaddr, found);
+	machine_translation(r->m, found);
 	return true;
 }
 

@@ -89,7 +89,7 @@ l1.2m = all
 l1.1g = all
 stlb.entries = {entries}
 stlb.ways = {ways}
-stlb.index = xor
+stlb.index = {index}
 stlb.replacement = {second}
 stlb.4k = all{by}
 stlb.2m = {part}
@@ -106,14 +106,16 @@ data.1g = all
 
 @pytest.mark.parametrize("first", ["lru", "tree-plru"])
 @pytest.mark.parametrize(
-    ("second", "ways", "part", "by"),
+    ("second", "index", "ways", "part", "by"),
     [
-        ("lru", 12, "all", ""),
-        ("lru", 12, "4-9 by 3", " by 6"),
-        ("mru3-plru4", 12, "all", ""),
-        ("tree-plru", 16, "all", ""),
-        ("tree-plru", 16, "8-15", ""),
-        ("tree-plru", 16, "4-7 by 2", " by 4"),
+        ("lru", "xor", 12, "all", ""),
+        ("lru", "xor", 12, "4-9 by 3", " by 6"),
+        ("lru", "skewed", 8, "all by 2", " by 4"),
+        ("lru", "skewed", 12, "4-9", ""),
+        ("mru3-plru4", "xor", 12, "all", ""),
+        ("tree-plru", "xor", 16, "all", ""),
+        ("tree-plru", "xor", 16, "8-15", ""),
+        ("tree-plru", "xor", 16, "4-7 by 2", " by 4"),
     ],
 )
 def test_every_policy_equals_the_reference(
@@ -121,6 +123,7 @@ def test_every_policy_equals_the_reference(
     tmp_path: Path,
     first: str,
     second: str,
+    index: str,
     ways: int,
     part: str,
     by: str,
@@ -131,6 +134,7 @@ def test_every_policy_equals_the_reference(
         SMALL.format(
             first=first,
             second=second,
+            index=index,
             entries=4 * ways,
             ways=ways,
             part=part,

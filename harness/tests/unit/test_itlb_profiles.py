@@ -23,7 +23,8 @@ def driver(shared_folder: Path) -> Path:
 
 def test_the_cpus_are_there() -> None:
     assert plugin.profiles() == [
-        *("broadwell", "haswell", "icelake-sp", "sapphire-rapids", "skylake-sp", "zen3", "zen4")
+        *("broadwell", "granite-rapids", "haswell", "icelake-sp", "sapphire-rapids"),
+        *("skylake-sp", "zen3", "zen4", "zen4-linear", "zen5"),
     ]
 
 
@@ -43,8 +44,11 @@ def test_profile_is_named_after_its_file_and_says_where_it_is_from(profile: Path
         ("skylake-sp", {"4k": 128, "2m": 8}, {"4k": 1536, "2m": 1536}),
         ("icelake-sp", {"4k": 128, "2m": 8}, {"4k": 2048, "2m": 1024, "1g": 1024}),
         ("sapphire-rapids", {"4k": 256, "2m": 32}, {"4k": 2048, "2m": 1024, "1g": 1024}),
+        ("granite-rapids", {"4k": 256, "2m": 32}, {"4k": 2048, "2m": 1024, "1g": 1024}),
         ("zen3", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
         ("zen4", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
+        ("zen4-linear", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
+        ("zen5", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 2048, "2m": 2048}),
     ],
 )
 def test_capacity_by_page_size(profile: str, first: dict[str, int], second: dict[str, int]) -> None:
@@ -120,6 +124,7 @@ def refusal(driver: Path, profile: Path) -> str:
         ("stlb.index = xor", "stlb.index = md5", "stlb.index = 'md5' is not a value it takes: lin"),
         ("stlb.index", "stlb.color", "unknown key 'stlb.color': name, second_level"),
         ("stlb.replacement = mru3-plru4", "stlb.replacement = tree-plru", "a power of two of ways"),
+        ("l1_4k.index = linear", "l1_4k.index = skewed", "l1_4k: a skewed index needs lru"),
         ("stlb.2m = all", "stlb.2m = 0-3", "mru3-plru4 needs every page size in all ways"),
         ("name = skylake-sp", "name = a\nname = b", "name 'b': one plain name, once"),
         ("name = skylake-sp", 'name = a"b', "one plain name"),
@@ -179,7 +184,7 @@ def mangled(draw: st.DrawFn) -> bytes:
                     [f"{key} = {draw(NUMBERS)}"],
                     [f"{key} = {draw(NUMBERS)}-{draw(NUMBERS)}"],
                     [f"{key} = all by {draw(NUMBERS)}"],
-                    [f"{key} = {draw(st.sampled_from(['lru', 'xor', 'code']))}"],
+                    [f"{key} = {draw(st.sampled_from(['lru', 'xor', 'skewed', 'code']))}"],
                     [draw(st.text(max_size=30))],
                 ]
             )

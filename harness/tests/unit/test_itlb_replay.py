@@ -102,7 +102,7 @@ POLICIES = [
     [],
     ["pcid=flush"],
     ["pti=on"],
-    ["pti=on", "kernel_image=pcid", "hits=on"],
+    ["pti=on", "host_page=4k", "hits=on"],
     ["data=on"],
     ["data=on", "pcid=flush", "pti=on"],
 ]
@@ -227,7 +227,7 @@ def test_a_trace_serves_every_profile_and_policy(programs: dict[str, Path], tmp_
     (tmp_path / "b").mkdir()
     for profile in PROFILES:
         trace, _ = record(programs, tmp_path / "a", text, "data=on", "pti=on", "pcid=flush")
-        options = ("kernel_image=pcid", "data=on", "hits=on")
+        options = ("host_page=4k", "data=on", "hits=on")
         _, live = record(programs, tmp_path / "b", text, f"profile={profile}", "pti=on", *options)
         _, errors, out = again(programs, trace, *options, profile=profile)
         assert out.read_bytes() == live.read_bytes(), errors

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from harness.counters import itlb as reports
+from harness.errors import InfrastructureError
 from harness.guest.agent.address_spaces import NotKnown
 from harness.itlb import known_processes
 from harness.itlb.known_processes import BASE, LOOPS
@@ -52,6 +53,14 @@ def test_only_the_processes_own_pages_count() -> None:
     }  # fmt: skip
     report = reports.decode(msgspec.json.encode(document))
     assert process_guest.walks_of(report, 4, 2) == 8
+    assert process_guest.kernel_walks_of(report, 4, 0x412345) == 11
+
+
+def test_the_code_that_switches_is_found_on_the_console() -> None:
+    console = "[    0.1] x\r\nprocess_loops: switch_mm_irqs_off at ffffffff81076540\r\n"
+    assert process_guest.switch_address(console) == 0xFFFFFFFF81076540
+    with pytest.raises(InfrastructureError, match="did not say where switch_mm_irqs_off is"):
+        process_guest.switch_address("process_loops: done")
 
 
 def test_types_are_found_in_a_kernel() -> None:
@@ -79,13 +88,15 @@ def test_a_count_that_differs_is_shown_with_the_right_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     right = ProcessCheck(
-        profile="zen3", pti="on", kind="stay", processes=7, expected=1680, counted=1680
+        profile="zen3", pti="on", kind="stay", processes=7, page="own", expected=1680, counted=1680
     )
     wrong = replace(right, processes=8, counted=5)
-    text = shown(capsys, right, wrong)
+    kernel = replace(right, page="kernel", expected=420, counted=420)
+    text = shown(capsys, right, kernel, wrong)
     assert "7, 8 stay" in text
+    assert "7 stay: kernel's page" in text
     assert "1680 5, not 1680" in text
-    assert "2 loops over processes: 1 exact" in text
+    assert "3 counts of loops over processes: 2 exact" in text
 
 
 def test_loops_that_could_not_run_say_why(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_the_run_is_found_by_its_start_a_path_or_latest(tmp_path: Path) -> None:
         ({"counters": "perf"}, "--counters perf: run .* was made with model"),
         ({"profile": "zen2"}, "--profile zen2: run .* was made with skylake-sp"),
         ({"pcid": "flush"}, "--pcid flush: run .* was made with tagged"),
-        ({"kernel_image": "pcid"}, "--kernel-image pcid: run .* was made with tables"),
+        ({"host_page": "4k"}, "--host-page 4k: run .* was made with 2m"),
         ({"data_side": True}, "--data-side on: run .* was made with off"),
         ({"kaslr": True}, "--kaslr on: run .* was made with off"),
         ({"workload": "churn"}, "--workload churn: run .* was made with trig-kprobe"),

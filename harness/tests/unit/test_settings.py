@@ -115,7 +115,7 @@ def test_a_table_leaves_out_what_nobody_changed() -> None:
 
 def test_the_model_is_told_every_setting_of_its_own() -> None:
     told = itlb.model_options(replace(made.spec(pti="off"), data_side=True))
-    expected = {"pti": "off", "pcid": "tagged", "kernel_image": "tables", "data": "on"}
+    expected = {"pti": "off", "pcid": "tagged", "host_page": "2m", "data": "on"}
     assert told.items() >= expected.items()
     assert len(told) == sum(bool(setting.model) for setting in SETTINGS.values())
     assert not {"smp", "kaslr", "memory_mib", ""} & told.keys()
@@ -135,7 +135,7 @@ def test_options_of_the_command_line(command: str, names: list[str]) -> None:
 
 
 def test_a_replay_changes_only_what_is_not_the_guests() -> None:
-    assert {"pcid", "kernel_image"} <= set(REPLAYABLE)
+    assert {"pcid", "host_page"} <= set(REPLAYABLE)
     assert not {"pti", "kaslr", "mode", "smp", "counters"} & set(REPLAYABLE)
     request = ReplayRequest(run="x", profiles=("zen3",), settings={"smp": 2})
     with pytest.raises(UserError, match="smp: a replay cannot change it"):
@@ -170,7 +170,7 @@ def saved(tmp_path: Any, without: tuple[str, ...]) -> Any:
 
 
 def test_a_run_from_before_a_setting_has_its_default(tmp_path: Any) -> None:
-    loaded = load_run(saved(tmp_path, ("kernel_image", "data_side", "kaslr")))
+    loaded = load_run(saved(tmp_path, ("host_page", "data_side", "kaslr")))
     assert loaded.records[0].spec == made.spec()
 
 

@@ -96,7 +96,7 @@ def test_the_boot_follows_from_the_payload(payload: Payload) -> None:
     request = vm_request(payload)
     assert request.plugin == (
         f"file=P,out={payload.work}/itlb.json,profile=F,trace={payload.work}/itlb.trace,"
-        "pti=on,pcid=tagged,host_page=2m,kernel_image=tables,data=off"
+        "pti=on,pcid=tagged,host_page=2m,data=off"
     )
     assert (request.append, request.smp, request.seed) == (("lsm=bpf",), 2, 1)
     assert vm_request(replace(payload, model=None)).plugin is None

@@ -73,10 +73,8 @@ def test_another_profile_and_policy_replay_as_they_run(
 ) -> None:
     """From the trace that was recorded under the first ones."""
     smp, pti, trace, _ = recorded
-    live = run(
-        initrd, tmp_path / "work", smp, pti, OTHER, pcid="flush", kernel_image="pcid", hits=True
-    )
-    policy = {"pcid": "flush", "kernel_image": "pcid", "hits": True}
+    live = run(initrd, tmp_path / "work", smp, pti, OTHER, pcid="flush", host_page="4k", hits=True)
+    policy = {"pcid": "flush", "host_page": "4k", "hits": True}
     out = replay(trace, itlb.profile_path(OTHER), policy, tmp_path / "out.json")
     assert out.read_bytes() == live
 
