@@ -20,6 +20,7 @@ class Per(StrEnum):
     TOTAL = ""
     SECOND = "s"
     OPERATION = "op"
+    SWITCH = "switch"  # a context switch of the guest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One reading, as a total, per second or per operation, over all builds."""
+    """One reading, as a total or divided, over all builds."""
 
     metric: ReadingSpec
     source: Source

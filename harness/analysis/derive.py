@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Readings made from the readings of one trial: sums, per second, per operation.
+"""Readings made from the readings of one trial: sums, per second, per operation, per
+context switch.
 
 An unknown among the parts makes the whole unknown, with the reason; nothing is made 0.
 """
@@ -8,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.metrics.catalogue import MEASURED, OPERATIONS, ORIGIN_GROUPS, SECONDS
+from harness.metrics.catalogue import MEASURED, OPERATIONS, ORIGIN_GROUPS, SECONDS, SWITCHES
 from harness.model.reading import Reading, Source, Status, unknown
 from harness.model.reading_spec import ReadingSpec
 
@@ -96,13 +97,26 @@ def window_of(reading: Reading, windows: Sequence[str]) -> str | None:
     return None
 
 
-def denominators(readings: Iterable[Reading]) -> dict[tuple[str, str, Source], Reading]:
-    """Seconds and operations of a trial by (name, window label or "", source)."""
+def denominators(
+    readings: Iterable[Reading], windows: Sequence[str]
+) -> dict[tuple[str, str, Source], Reading]:
+    """Seconds, operations and context switches of a trial by (name, window label or "", source).
+
+    ``windows`` are the trial's windows.
+    """
     return {
-        (r.name, r.labels.get("window", ""), r.source): r
+        (r.name, window_of(r, windows) or "", r.source): r
         for r in readings
-        if r.name in (SECONDS, OPERATIONS) and set(r.labels) <= {"window"}
+        if r.name in (SECONDS, OPERATIONS, SWITCHES) and _of_all(r.labels)
     }
+
+
+def _of_all(labels: Mapping[str, str]) -> bool:
+    """Whether a reading with ``labels`` counts all of a window."""
+    return all(
+        key == "window" or (key, value) in (("phase", "window"), ("origin", "all"))
+        for key, value in labels.items()
+    )
 
 
 def pick_source(

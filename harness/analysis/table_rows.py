@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rows of a table: every reading over all builds, as a total, per second, per operation."""
+"""The rows of a table: every reading over all builds, as a total, per second, per operation; walks
+also per context switch."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,10 +9,16 @@ from statistics import mean
 from harness.analysis import derive
 from harness.analysis.comparison import Cell, ComparedTrial, Per, Row, Unknown
 from harness.analysis.stats import Ratio, ratio, summarise
-from harness.metrics.catalogue import OPERATIONS, SECONDS, Catalogue
+from harness.metrics.catalogue import OPERATIONS, PER_SWITCH, SECONDS, SWITCHES, Catalogue
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import Kind
 from harness.model.records import TrialStatus
+
+DIVISORS = (
+    (Per.SECOND, SECONDS),
+    (Per.OPERATION, OPERATIONS),
+    (Per.SWITCH, SWITCHES),
+)
 
 RowKey = tuple[str, Source, tuple[tuple[str, str], ...], str]
 
@@ -31,7 +38,7 @@ def table_rows(
             window = derive.window_of(reading, windows) or ""
             labels = tuple(sorted((k, v) for k, v in reading.labels.items() if k != "window"))
             by_key[reading.name, reading.source, labels, window][at] = reading
-    dividers = [derive.denominators(t.record.readings) for t in trials]
+    dividers = [derive.denominators(t.record.readings, windows) for t in trials]
     good = [d for d, t in zip(dividers, trials, strict=True) if t.record.status is TrialStatus.OK]
 
     def make(key: RowKey, per: Per, readings: Mapping[int, Reading]) -> Row:
@@ -54,8 +61,8 @@ def table_rows(
         unit = next(iter(readings.values())).unit
         if not window or known.find(name, unit).kind is not Kind.COUNT:
             continue
-        for per, divisor in ((Per.SECOND, SECONDS), (Per.OPERATION, OPERATIONS)):
-            if name == divisor:
+        for per, divisor in DIVISORS:
+            if name == divisor or (per is Per.SWITCH and name not in PER_SWITCH):
                 continue
             by = derive.pick_source(divisor, window, source, good)
             if by is None:

@@ -33,6 +33,11 @@ PROBE = "probe-"
 
 SECONDS = "window.seconds"
 OPERATIONS = "ops"
+SWITCHES = "context_switches"
+PER_SWITCH = frozenset(
+    {"itlb.walks", "itlb.walk_completed_4k", "itlb.walk_completed_2m_4m", "itlb.walk_completed_1g"}
+)
+"""Readings that tables also show per context switch."""
 
 COUNTED_CALLS = frozenset(
     metric.name

@@ -5,6 +5,7 @@ from harness.metrics.entries import fact
 from harness.metrics.metric import Metric
 from harness.metrics.readers import (
     Clock,
+    Counter,
     EachFunction,
     Emitted,
     Operations,
@@ -87,7 +88,9 @@ WORK: tuple[Metric, ...] = (
         "context switches",
         "event",
         Section.WORK,
-        "counted by the kernel itself: says that perf works where no PMU does",
+        "ctxt of /proc/stat, over the whole guest; of source perf, where it runs, perf's own count "
+        "of the same: says that perf works where no PMU does",
+        Counter(file="proc/stat", key="ctxt"),
         PerfEvent(),
         kind=Kind.COUNT,
     ),

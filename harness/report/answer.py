@@ -13,6 +13,7 @@ from harness.model.trial_settings import Pti
 from harness.report import wording
 from harness.report.decisive import Decided, decided
 from harness.report.summary import entries, sentence
+from harness.report.switches import arithmetic
 from harness.report.tables import TextCell, scale_of, tone, unit
 from harness.report.verdict_table import VerdictTable, verdict_table
 
@@ -65,6 +66,7 @@ class Answer:
     baseline: str
     columns: tuple[Column, ...]
     lines: tuple[AnswerLine, ...]
+    arithmetic: tuple[str, ...]  # how walks come about
     verdicts: tuple[BuildVerdict, ...]
     tests: tuple[TextCell, ...]  # what the kernel's own tests say
     uncounted: tuple[str, ...]
@@ -119,6 +121,7 @@ def _answer(
             for block, build in pairs
         ),
         lines=(*_lines(lines, pairs), *_tests(blocks, pairs)),
+        arithmetic=arithmetic(blocks, lines),
         verdicts=tuple(_verdicts(blocks, comparison.builds, lines)),
         tests=tuple(_test_words(blocks)),
         uncounted=_cut(list(_uncounted(blocks, lines)), "reading"),

@@ -62,6 +62,8 @@ def _answer(one: Answer) -> Iterator[str]:
             cells = [f"{escape(cell.value)} {escape(cell.ratio)}".strip() for cell in line.cells]
             yield f"| {escape(line.title)} | {escape(line.unit)} | {' | '.join(cells)} |"
         yield ""
+    for words in one.arithmetic:
+        yield f"- {escape(words)}"
     for verdict in one.verdicts:
         yield f"- **{escape(verdict.build)}, {verdict.pti}:** {escape(verdict.sentence)}"
     yield ""

@@ -30,8 +30,9 @@ def print_answer(console: Console, answer: Answer) -> None:
     if answer.lines:
         for line in _tables(answer, console.width):
             console.print(line)
-    if answer.verdicts:
+    if answer.arithmetic or answer.verdicts:
         console.print()
+    print_lines(console, "", answer.arithmetic)
     for verdict in answer.verdicts:
         text = Text(f"{verdict.build}, {verdict.pti}: ", style="bold")
         console.print(text.append(verdict.sentence, style="not bold"))

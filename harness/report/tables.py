@@ -244,6 +244,8 @@ def unit(row: Row, scale: int) -> str:
         return "/s"
     if row.per is Per.OPERATION:
         return {1: "/op", 10**3: "/1k op", 10**6: "/1M op"}[scale]
+    if row.per is Per.SWITCH:
+        return "/switch"
     return _UNITS.get(row.unit, row.unit)
 
 

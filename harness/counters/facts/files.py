@@ -21,6 +21,7 @@ PARSERS: Mapping[str, Callable[[str], Mapping[str, int]]] = {
     "proc/vmstat": proc_files.pairs,
     "proc/meminfo": proc_files.meminfo,
     "proc/interrupts": proc_files.interrupts,
+    "proc/stat": proc_files.stat,
     "proc/vmallocinfo": memory.vmalloc,
     "proc/slabinfo": memory.slab,
     "proc/buddyinfo": memory.buddy,

@@ -61,6 +61,19 @@ def interrupts(text: str) -> dict[str, int]:
     return _some(values)
 
 
+def stat(text: str) -> dict[str, int]:
+    """/proc/stat: the rows of one number (``ctxt``, ``processes``); others, by CPU and by
+    interrupt, are left out. Raises DataError, with the line, for a row without a number."""
+    values: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, *words = line.split()
+        if not words or not all(word.isdecimal() for word in words):
+            raise DataError(f"line {number} is not a name and numbers: {line[:QUOTED]!r}")
+        if len(words) == 1:
+            values[name] = int(words[0])
+    return _some(values)
+
+
 def _some(values: dict[str, int]) -> dict[str, int]:
     if not values:
         raise DataError("it is empty")

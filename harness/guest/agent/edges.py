@@ -13,7 +13,11 @@ from .marker import Marker
 
 EDGES = ("baseline", "open", "close", "end")
 
-COUNTERS = {"proc/vmstat": "/proc/vmstat", "proc/interrupts": "/proc/interrupts"}
+COUNTERS = {
+    "proc/vmstat": "/proc/vmstat",
+    "proc/interrupts": "/proc/interrupts",
+    "proc/stat": "/proc/stat",
+}
 """Read right at a snapshot: they count what the model counts as calls."""
 FILES = {
     "proc/meminfo": "/proc/meminfo",

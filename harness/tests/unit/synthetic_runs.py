@@ -147,6 +147,7 @@ def readings(trial: TrialSpec, *, window: str = "measured") -> tuple[Reading, ..
         add("bpf.text.mapped_bytes", PAGES_4K[v] * 4096 * loaded, "B", Source.KERNEL, at=at)
         add("wx.mappings", 0, "mapping", Source.KERNEL, at=at)
         add("direct_map.4k", 8192 + 2048 * (v == "upstream"), "kB", Source.KERNEL, at=at)
+    add("context_switches", 186 + rng.randrange(4), "event", Source.KERNEL, phase="window")
     for phase in ("load", "window", "unload"):
         add("tlb.remote_flush", 0, "event", Source.KERNEL, phase=phase)
         add("direct_map.splits_2m", 3 * (phase == "load"), "event", Source.KERNEL, phase=phase)

@@ -32,7 +32,7 @@ def row(block: Block, name: str, per: Per = Per.TOTAL, **labels: str) -> Row:
 
 
 def tiny(values: Values, *, mode: Mode = Mode.EXACT, name: str = "run-a") -> LoadedRun:
-    """A run with one reading ``x`` in window w, beside seconds and operations."""
+    """A run with one reading ``x`` in window w, beside what it is divided by."""
     records = []
     for variant, by_seed in values.items():
         for seed, value in by_seed.items():
@@ -56,6 +56,13 @@ def record_of(spec: TrialSpec, value: int | None, seconds: float = 2.0) -> Trial
             x,
             Reading(name="window.seconds", value=seconds, unit="s", source=model, labels=w),
             Reading(name="ops", value=10, unit="operation", source=model, labels=w),
+            Reading(
+                name="context_switches",
+                value=4,
+                unit="event",
+                source=Source.KERNEL,
+                labels={"phase": "window"},
+            ),
         ),
     )
 
@@ -79,6 +86,7 @@ def test_rates_and_ratios() -> None:
     assert per_second.cells["upstream"].values == {1: 50.0, 2: 100.0}
     assert per_second.unit == "event/s"
     assert row(block, "itlb.walks", Per.OPERATION).cells["execmem"].values == {1: 5.0, 2: 10.0}
+    assert row(block, "itlb.walks", Per.SWITCH).cells["execmem"].values == {1: 12.5, 2: 25.0}
     cell = per_second.cells["execmem"]
     assert cell.ratio is not None
     assert cell.ratio.value == pytest.approx(0.5)

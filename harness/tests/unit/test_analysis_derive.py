@@ -93,8 +93,8 @@ def test_scaled_stays_scaled() -> None:
 
 
 def test_denominator_of_one_source_for_all_trials() -> None:
-    both = derive.denominators([seconds(1.0), seconds(9.0, Source.PERF)])
-    model_only = derive.denominators([seconds(1.0)])
+    both = derive.denominators([seconds(1.0), seconds(9.0, Source.PERF)], [])
+    model_only = derive.denominators([seconds(1.0)], [])
     pick = derive.pick_source
     assert pick("window.seconds", "w", Source.PERF, [both, both]) is Source.PERF
     assert pick("window.seconds", "w", Source.PERF, [both, model_only]) is Source.MODEL
@@ -103,8 +103,27 @@ def test_denominator_of_one_source_for_all_trials() -> None:
     assert pick("ops", "w", Source.MODEL, [both]) is None
 
 
+def test_context_switches_divide_in_the_window() -> None:
+    def switches(value: int, source: Source, **labels: str) -> Reading:
+        return Reading(
+            name="context_switches", value=value, unit="event", source=source, labels=labels
+        )
+
+    by = derive.denominators(
+        [
+            switches(9, Source.KERNEL, phase="load"),
+            switches(4, Source.KERNEL, phase="window"),
+            switches(5, Source.PERF, window="measured", origin="all"),
+        ],
+        ["measured"],
+    )
+    own = derive.pick_source("context_switches", "measured", Source.MODEL, [by])
+    assert own is Source.PERF
+    assert by["context_switches", "measured", Source.KERNEL].value == 4
+
+
 def test_host_time_divides_nothing() -> None:
-    host = derive.denominators([seconds(1.0, Source.HOST)])
+    host = derive.denominators([seconds(1.0, Source.HOST)], [])
     assert derive.pick_source("window.seconds", "w", Source.MODEL, [host]) is None
 
 

@@ -31,9 +31,16 @@ def test_interrupts_of_a_guest_are_summed_over_cpus() -> None:
     assert found["ERR"] == 0
 
 
+def test_of_stat_the_rows_of_one_number_are_read() -> None:
+    text = "cpu  1 0 2\ncpu0 1 0 2\nintr 9 0 4\nctxt 4711\nprocesses 85\nsoftirq 3 1\n"
+    assert proc_files.stat(text) == {"ctxt": 4711, "processes": 85}
+
+
 @pytest.mark.parametrize(
     ("parse", "content", "why"),
     [
+        (proc_files.stat, "cpu 1 2\nctxt many\n", "line 2"),
+        (proc_files.stat, "ctxt 5\nbtime\n", "line 2"),
         (proc_files.pairs, "nr_free_pages 5\nnr_tlb_remote_flush\n", "line 2"),
         (proc_files.pairs, "a 1\na 2\n", "a second time"),
         (proc_files.pairs, "bytes_used: 4096\nx y z\n", "line 2"),

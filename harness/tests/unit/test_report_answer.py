@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The answer: which lines it has, what it says in words, what it does not hide."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -129,6 +130,26 @@ def test_an_unlisted_workload_shows_its_own_readings() -> None:
     assert (found.lines[-1].title, found.lines[-1].unit) == ("fork.time", "ns")
     usual = answered(made.run(seeds=(1, 2)))
     assert not any("bench" in line.title for line in usual.lines)
+
+
+def test_walks_are_told_as_a_product() -> None:
+    found = answered(made.run(seeds=(1, 2)))
+    (words,) = found.arithmetic
+    assert words.startswith("4 kB walks a second = context switches a second × walks after each: ")
+    product = re.search(r"pti=on: upstream ([\d.]+) k = ([\d.]+) × ([\d.]+),", words)
+    assert product
+    assert words.count(" × ") == 7
+    total, switches, each = map(float, product.groups())
+    assert total * 1000 == pytest.approx(switches * each, rel=0.02)
+
+
+def test_without_context_switches_there_is_no_product() -> None:
+    def without(record: TrialRecord) -> TrialRecord:
+        kept = (r for r in record.readings if r.name != "context_switches")
+        return replace(record, readings=tuple(kept))
+
+    found = answered(changed(made.run(seeds=(1, 2)), without))
+    assert found.arithmetic == ()
 
 
 def test_every_listed_workload_and_line_is_there() -> None:
