@@ -87,7 +87,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         out += calls.of_trial(files, sent.calls, sent.calls_unknown, watched, report.taken)
     if sent.cycles:
         out += sampled.of_cycles(files, [one.cycle for one in sent.cycles])
-        out += _model_by_cycle(report, sent.cycles, layouts)
+        out += _model_by_cycle(report, sent, layouts)
     if spec.counters in (Counters.PERF, Counters.BOTH):
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
         for window in sent.windows:
@@ -171,7 +171,7 @@ CYCLE_ORIGINS = ("all", "user", "kernel_image")
 
 def _model_by_cycle(
     report: itlb.Report | None,
-    aged: Sequence[wire.Cycle],
+    sent: Decoded,
     layouts: Mapping[str, Layout],
 ) -> list[Reading]:
     """What the model counted in each cycle, with the label ``cycle``, and its length."""
@@ -183,19 +183,23 @@ def _model_by_cycle(
             source=Source.KERNEL,
             labels={"cycle": str(one.cycle)},
         )
-        for one in aged
+        for one in sent.cycles
     ]
     if report is None:
         return out
     by_id = {window.id: window for window in report.windows}
     finder, why_not = _finder(layouts)
-    for one in aged:
+    own = tuple(text.origin for text in sent.user_texts)
+    for one in sent.cycles:
         if one.window not in by_id:
             raise TrialError(f"the iTLB model saw no window of cycle {one.cycle}")
-        readings, _ = itlb.readings(by_id[one.window], "", finder, why_not)
+        counted = by_id[one.window]
+        readings, _ = itlb.readings(counted, "", finder, why_not)
+        for text in sent.user_texts:
+            readings += itlb.user_text(counted, "", text.origin, text.start, text.end)
         for reading in readings:
             origin = reading.labels.get("origin")
-            if origin in CYCLE_ORIGINS or reading.name.startswith("insn."):
+            if origin in (*CYCLE_ORIGINS, *own) or reading.name.startswith("insn."):
                 labels = {"cycle": str(one.cycle)} | ({"origin": origin} if origin else {})
                 out.append(replace(reading, labels=labels))
     return out

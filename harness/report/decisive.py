@@ -163,6 +163,10 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
     "curve_4k": (_cycle("direct_map.4k", "direct map in 4 kB entries"),),
     "curve_splits": (_cycle("direct_map.splits_2m", "2 MB entries split"),),
     "curve_free": (_cycle("memory.free_large", "free 2 MB pages"),),
+    "curve_hot_pages": (_cycle("corunner.hot_pages", "hot pages of the co-runner"),),
+    "curve_corunner": (
+        _cycle("itlb.walk_completed_4k", "4 kB walks, co-runner", origin="corunner"),
+    ),
     "curve_walks": (_cycle("itlb.walk_completed_4k", "4 kB walks, user text", origin="user"),),
 }
 """What a line shows, by its name: choices, best first."""
@@ -178,7 +182,13 @@ WORKLOADS: Mapping[str, tuple[str, ...]] = {
     "trig-kprobe": USUAL,
     "bcc-fleet": USUAL,
     "xdp-dispatch": (*USUAL, "flushes_window", "packets", "updates"),
-    "loaded": ("corunner_4k", "corunner_stlb", *USUAL),
+    "loaded": (
+        "corunner_4k",
+        "corunner_stlb",
+        "curve_hot_pages",
+        "curve_corunner",
+        *USUAL,
+    ),
     "churn": (
         "load_instructions",
         "unload_instructions",

@@ -8,7 +8,7 @@ from harness.analysis.comparison import Row
 from harness.report import wording
 
 CYCLE = "cycle"
-POINTS = 5
+POINTS = 7
 """At most this many cycles are shown; exports have all."""
 
 

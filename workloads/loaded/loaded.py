@@ -10,6 +10,8 @@ from agent.workload_api import Context, WorkloadFailed
 TEXT, PAGE = 0x500000000000, 4096  # where corunner.c puts its pages
 WALKED = re.compile(r"^rounds (\d+) nanoseconds (\d+)$")
 PAGES_LIMIT = 65536
+SWEEP = (64, 128, 256, 512, 1024, 2048, 4096)
+"""Hot pages of the co-runner in one cycle after the other."""
 
 
 def rounds_per_second(text: str) -> float:
@@ -36,13 +38,17 @@ class Workload:
         params = ctx.params
         if not 1 <= params["hot_pages"] <= PAGES_LIMIT or params["rounds"] < 1:
             raise WorkloadFailed(f"hot_pages is 1 to {PAGES_LIMIT}, rounds 1 or more")
+        if params["sweep_calls"] < 0:
+            raise WorkloadFailed(f"sweep_calls={params['sweep_calls']}: 0 or more")
         if not 0 <= params["pressure_percent"] <= 90:
             raise WorkloadFailed(f"pressure_percent={params['pressure_percent']}: 0 to 90")
-        ctx.user_text("corunner", TEXT, TEXT + params["hot_pages"] * PAGE)
+        largest = max(params["hot_pages"], *SWEEP)
+        ctx.user_text("corunner", TEXT, TEXT + largest * PAGE)
         self._benches.start(ctx)
 
     def warm(self, ctx: Context) -> None:
-        """The co-runner alone, in a window of its own; then everything at once."""
+        """The co-runner alone, in a window of its own; then everything at once, with as many
+        hot pages as each cycle has."""
         with ctx.window("alone"):
             text = ctx.run(self._walk_argv(ctx))
         self._emit(ctx, text, "alone")
@@ -52,6 +58,23 @@ class Workload:
             ctx.spawn(["corunner", "press", str(mib)], Path("/tmp/press"))
         self._benches.resume(ctx)
         self._benches.warm(ctx)
+        if ctx.params["sweep_calls"]:
+            self._sweep(ctx)
+
+    def _sweep(self, ctx: Context) -> None:
+        """Equally many calls in each cycle."""
+        for number, pages in enumerate(SWEEP):
+            argv = [
+                "corunner",
+                "walk",
+                str(pages),
+                str(-(-ctx.params["sweep_calls"] // pages)),
+                "1",
+            ]
+            with ctx.cycle(number):
+                ctx.run(argv)
+            ctx.emit("corunner.hot_pages", pages, "page", {"cycle": str(number)})
+            ctx.progress(f"{pages} hot pages")
 
     def measure(self, ctx: Context) -> None:
         self._text = ctx.run_measured(self._walk_argv(ctx))

@@ -21,9 +21,9 @@ from .frames import Kind
 from .marker import Marker
 
 FIRST_CYCLE = wire.MEASURED + 1
-"""Number of the model's window of cycle 0."""
+"""Number of the first of the model's windows beside the measured one."""
 CYCLES = wire.WINDOWS - wire.MEASURED
-"""As many windows are left beside the measured one."""
+"""As many windows are left beside the measured one: for cycles and others."""
 
 
 class WorkloadFailed(Exception):
@@ -135,13 +135,11 @@ class Context:
 
     @contextmanager
     def cycle(self, number: int) -> Iterator[None]:
-        """Count what runs inside as cycle ``number`` (0, 1, ... ``CYCLES`` - 1) of the ageing
-        that comes before the window, and sample the kernel's files at its end: readings with
-        the label ``cycle``. In ``setup`` or ``warm`` only: one thing is counted at a time.
+        """Count what runs inside as cycle ``number`` (0, 1, ...) of what comes before the
+        window, and sample the kernel's files at its end: readings with the label ``cycle``. In
+        ``setup`` or ``warm`` only: one thing is counted at a time.
         """
-        if not 0 <= number < CYCLES:
-            raise WorkloadFailed(f"cycle {number}: 0 to {CYCLES - 1}")
-        window = FIRST_CYCLE + number
+        window = self._next_window(f"cycle {number}")
         began = time.monotonic_ns()
         if self._marker is not None:
             self._marker.open(window)
@@ -155,11 +153,8 @@ class Context:
     @contextmanager
     def window(self, label: str) -> Iterator[None]:
         """Count what runs inside under ``label``, before the measured window: a table of its
-        own for the model's readings. In ``setup`` or ``warm`` only, and not beside cycles."""
-        number = FIRST_CYCLE + self._windows
-        if self._windows == CYCLES:
-            raise WorkloadFailed(f"window {label!r}: there are {CYCLES} at most")
-        self._windows += 1
+        own for the model's readings. In ``setup`` or ``warm`` only."""
+        number = self._next_window(f"window {label!r}")
         began = time.monotonic_ns()
         if self._marker is not None:
             self._marker.open(number)
@@ -169,6 +164,13 @@ class Context:
         ended = time.monotonic_ns()
         counted = wire.Window(number=number, label=label, ns=ended - began)
         self._channel.record(wire.Windows(windows=(counted,)))
+
+    def _next_window(self, what: str) -> int:
+        """Number of a window that nothing was counted in."""
+        if self._windows == CYCLES:
+            raise WorkloadFailed(f"{what}: {CYCLES} cycles and windows at most")
+        self._windows += 1
+        return FIRST_CYCLE + self._windows - 1
 
     def user_text(self, origin: str, start: int, end: int) -> None:
         """What is fetched from user addresses from ``start`` up to ``end`` is shown as

@@ -14,7 +14,7 @@ from harness.counters import itlb
 from harness.tests.unit.guest_modules import workload_module
 
 PARAMS = {"hot_pages": 8, "rounds": 10, "pressure_percent": 0, "instances": 0, "fillers": 0,
-          "placement": "spread", "warmup_s": 1}  # fmt: skip
+          "placement": "spread", "warmup_s": 1, "sweep_calls": 0}  # fmt: skip
 
 
 @pytest.fixture
@@ -39,6 +39,14 @@ class Guest:
         self.done.append(("open", label))
         yield
         self.done.append(("close", label))
+
+    @contextmanager
+    def cycle(self, number: int) -> Any:
+        self.done.append(("cycle", number))
+        yield
+
+    def progress(self, text: str) -> None:
+        pass
 
     def run(self, argv: list[str]) -> str:
         self.done.append(("run", *argv))
@@ -66,7 +74,7 @@ def ran(loaded: ModuleType, guest: Guest) -> list[Any]:
 def test_the_same_work_alone_and_beside(loaded: ModuleType) -> None:
     done = ran(loaded, Guest("rounds 10 nanoseconds 1000\n"))
     walk = ("run", "corunner", "walk", "8", "10", "1")
-    assert done[0] == ("user_text", "corunner", 0x500000000000, 0x500000000000 + 8 * 4096)
+    assert done[0] == ("user_text", "corunner", 0x500000000000, 0x500000000000 + 4096 * 4096)
     assert done.index(("open", "alone")) < done.index(walk) < done.index(("close", "alone"))
     assert done.count(walk) == 2
     rates = [x[1:] for x in done if x[0] == "emit"]
@@ -75,6 +83,18 @@ def test_the_same_work_alone_and_beside(loaded: ModuleType) -> None:
         ("corunner.rate", 80_000_000, "measured"),
     ]
     assert not any(x[0] == "spawn" for x in done)
+
+
+def test_a_cycle_for_each_size_of_text_with_equally_many_calls(loaded: ModuleType) -> None:
+    done = ran(loaded, Guest("rounds 10 nanoseconds 1000\n", sweep_calls=8192))
+    assert [x[1] for x in done if x[0] == "cycle"] == list(range(7))
+    sizes = [(x[2], x[4]) for x in done if x[:2] == ("emit", "corunner.hot_pages")]
+    assert sizes[0] == (64, {"cycle": "0"})
+    assert sizes[-1] == (4096, {"cycle": "6"})
+    walks = [x[3:5] for x in done if x[0] == "run" and x[3] != "8"]
+    assert [int(pages) * int(rounds) for pages, rounds in walks] == [8192] * 7
+    opened = done.index(("cycle", 0))
+    assert done.index(("close", "alone")) < opened, "everything runs"
 
 
 def test_memory_pressure_is_a_share(loaded: ModuleType) -> None:
@@ -90,7 +110,8 @@ def test_what_the_corunner_did_not_say(loaded: ModuleType, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("hot_pages", 0), ("rounds", 0), ("pressure_percent", 95)]
+    ("name", "value"),
+    [("hot_pages", 0), ("rounds", 0), ("pressure_percent", 95), ("sweep_calls", -1)],
 )
 def test_parameters_are_checked(loaded: ModuleType, name: str, value: int) -> None:
     with pytest.raises(loaded.WorkloadFailed, match=name):

@@ -36,13 +36,13 @@ def lines(run: LoadedRun) -> list[tables.Line]:
     return [line for line in tables.table(block).lines if "cycle" in line.title]
 
 
-def test_a_curve_is_one_line_of_five_points() -> None:
+def test_a_curve_is_one_line_of_seven_points() -> None:
     rising = [float(n) for n in range(12)]
     (line,) = lines(
         aged(12, {"upstream": rising, "bpf_prog_pack": [0.0] * 12, "execmem": [0.0] + [3.0] * 11})
     )
-    assert line.title == "2 MB entries split to 4 kB, cycle 0, 3, 6, 8, 11"
-    assert [c.value for c in line.cells] == ["0 → 3 → 6 → 8 → 11", "0", "0 → 3 → 3 → 3 → 3"]
+    assert line.title == "2 MB entries split to 4 kB, cycle 0, 2, 4, 6, 7, 9, 11"
+    assert [c.value for c in line.cells] == ["0 → 2 → 4 → 6 → 7 → 9 → 11", "0", "0 → 3 → 3 → 3 → 3 → 3 → 3"]
 
 
 @pytest.mark.parametrize("cycles", [1, 2, 5])
