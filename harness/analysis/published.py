@@ -3,8 +3,9 @@
 
 Source: the bpf-next v2 discussion of ``execmem_alloc``, 2022-11-15. Conditions: a 32-core
 QEMU VM, 100 parallel ``bench -w2 -d100 -a trig-kprobe``, ``perf stat -a``, figures per
-second. Whether page-table isolation was on is not on record. Only the ratios carry over
-to another machine, event by event: load-misses is not the sum of the walks there.
+second. Whether page-table isolation was on is not on record. Walks of everything else on that
+machine stand in each figure, so what can be compared is how much one build has less than
+another; load-misses is not the sum of the walks there.
 """
 
 from collections.abc import Mapping
@@ -24,10 +25,10 @@ class ReferenceRow:
     readings: tuple[str, ...]  # our reading names for the same event
     per_second: Mapping[str, float]
 
-    def ratio(self, variant: str) -> float | None:
-        """Ratio of ``variant`` to the table's baseline; None when the table lacks it."""
+    def difference(self, variant: str) -> float | None:
+        """Events a second more than the table's baseline; None when the table lacks it."""
         value = self.per_second.get(variant)
-        return None if value is None else value / self.per_second[BASELINE]
+        return None if value is None else value - self.per_second[BASELINE]
 
 
 TABLE: tuple[ReferenceRow, ...] = (

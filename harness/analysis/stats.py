@@ -157,6 +157,32 @@ def ratio(values: Mapping[int, float], base: Mapping[int, float]) -> Ratio:
     return _unpaired(list(values.values()), list(base.values()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much more a build has than the baseline, in the reading's unit."""
+
+    value: float  # mean over pairs of seeds
+    low: float | None = None  # None: one pair
+    high: float | None = None
+    n: int
+
+
+def difference(values: Mapping[int, float], base: Mapping[int, float]) -> Difference | None:
+    """Mean of ``values`` less ``base``, both seed -> value, over the seeds that both have.
+
+    Student's t on the differences by seed. None without a common seed.
+    """
+    common = sorted(values.keys() & base.keys())
+    if not common:
+        return None
+    each = [values[seed] - base[seed] for seed in common]
+    n, mean = len(each), math.fsum(each) / len(each)
+    if n == 1:
+        return Difference(value=mean, n=1)
+    half = _t(n - 1) * statistics.stdev(each) / math.sqrt(n)
+    return Difference(value=mean, low=mean - half, high=mean + half, n=n)
+
+
 def _paired(values: Sequence[float], base: Sequence[float]) -> Ratio:
     n = len(values)
     if not any(base):

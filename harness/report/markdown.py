@@ -126,7 +126,7 @@ def _line(line: Line, columns: int) -> str:
     title = indent + escape(line.title.strip())
     if line.kind == "section":
         title = f"**{title}**"
-    elif line.kind in ("group", "reference"):
+    elif line.kind in ("group", "difference", "reference"):
         title = f"*{title}*"
     cells = [
         escape(cell.value) + (f"<br>{escape(cell.ratio)}" if cell.ratio else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis import published
 from harness.analysis.comparison import Block, Cell, Per, Row
-from harness.analysis.stats import Verdict
+from harness.analysis.stats import Verdict, difference
 from harness.metrics.catalogue import ORIGIN_TITLES, by_counted_calls
 from harness.model.reading import Source, Status
 from harness.model.reading_spec import Section
@@ -42,7 +42,7 @@ class TextCell:
 class Line:
     """A line: a section or group heading (no cells), a reading, or the reference table."""
 
-    kind: str  # section | group | reading | reference
+    kind: str  # section | group | reading | difference | reference
     title: str
     unit: str = ""
     cells: tuple[TextCell, ...] = ()
@@ -289,21 +289,35 @@ def tone(verdict: Verdict, better: str) -> str:
 
 
 def _reference(block: Block, row: Row) -> Iterator[Line]:
-    """The 2022 table's ratios, below our line per second of the same event."""
+    """Differences to the baseline, and the 2022 table's, below our line per second of the same
+    event."""
     if block.settings.workload != published.WORKLOAD or row.per is not Per.SECOND:
         return
-    known = published.row_for(row.metric.name)
-    if known is None or row.label("origin") not in ("", "all"):
+    event = published.row_for(row.metric.name)
+    if event is None or row.label("origin") not in ("", "all"):
         return
-    ratios = [known.ratio(build) for build in block.builds]
-    if block.baseline != published.BASELINE or all(r is None for r in ratios):
+    others = [build for build in block.builds if build != block.baseline]
+    told = {build: event.difference(build) for build in others}
+    if block.baseline != published.BASELINE or all(one is None for one in told.values()):
         return
+    indent = "  " if row.label("origin") else ""
+    base = row.cells[block.baseline].values
+    own = {build: difference(row.cells[build].values, base) for build in others}
     yield Line(
-        kind="reference",
-        title=f"{'  ' if row.label('origin') else ''}2022 reference",
+        kind="difference",
+        title=f"{indent}less {block.baseline}",
         unit="/s",
         cells=tuple(
-            TextCell(value="" if r is None else "×1" if r == 1 else f"×{wording.factor(r)}")
-            for r in ratios
+            TextCell(value=wording.difference(one) if (one := own.get(build)) else "")
+            for build in block.builds
+        ),
+    )
+    yield Line(
+        kind="reference",
+        title=f"{indent}in 2022",
+        unit="/s",
+        cells=tuple(
+            TextCell(value="" if (known := told.get(build)) is None else wording.signed(known))
+            for build in block.builds
         ),
     )

@@ -99,8 +99,9 @@ def legend(comparison: Comparison) -> tuple[str, ...]:
     ]
     if any(block.settings.workload == published.WORKLOAD for block in comparison.blocks):
         lines.append(
-            f"2022 reference: ratios published {published.DATE} ({published.CONDITIONS}); "
-            "compare ratios, never values."
+            f"2022 reference: published {published.DATE} ({published.CONDITIONS}); walks of all "
+            "else on that machine stand in its figures: compare differences to the baseline "
+            "(mean over pairs of seeds), never values or ratios."
         )
     return tuple(lines)
 
@@ -198,7 +199,7 @@ def _grid(layout: _Layout) -> Table:
 def _rows(lines: Sequence[Line], layout: _Layout) -> Table:
     out = _grid(layout)
     for line in lines:
-        style = "dim" if line.kind == "reference" else ""
+        style = "dim" if line.kind in ("difference", "reference") else ""
         cells = [
             _cell(cell, style, layout.wide and width == WIDE)
             for cell, width in zip(line.cells, layout.builds, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.analysis.comparability import Settings
-from harness.analysis.stats import MAX_SEEDS, Method, Ratio, Summary, Verdict
+from harness.analysis.stats import MAX_SEEDS, Difference, Method, Ratio, Summary, Verdict
 from harness.model.reading import Status
 from harness.model.trial_settings import SETTINGS, TrialSettings, setting_text
 
@@ -41,6 +41,18 @@ def number(value: float, unit: str = "") -> str:
         if abs(value) >= step * 0.9995:
             return _digits(value / step) + name
     return _digits(value)
+
+
+def signed(value: float) -> str:
+    """``+713``, ``−20.8 k``: :func:`number` with its sign."""
+    return f"{'−' if value < 0 else '+'}{number(abs(value))}" if value else "0"
+
+
+def difference(one: Difference) -> str:
+    """``−20.8 k [−21.0 k, −20.5 k]``; without an interval of one pair of seeds."""
+    if one.low is None or one.high is None:
+        return signed(one.value)
+    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
 
 
 def _digits(value: float) -> str:

@@ -17,6 +17,7 @@ from harness.analysis.stats import (
     Method,
     Ratio,
     Verdict,
+    difference,
     expected_half_width,
     ratio,
     seeds_to_settle,
@@ -35,6 +36,20 @@ def ends(found: Ratio) -> tuple[float, float]:
     assert found.low is not None
     assert found.high is not None
     return found.low, found.high
+
+
+def test_difference_is_the_reference_interval() -> None:
+    ours, base = {1: 10.0, 2: 13.0, 3: 11.0, 9: 5.0}, {1: 30.0, 2: 31.0, 3: 34.0, 4: 0.0}
+    found = difference(ours, base)
+    assert found is not None
+    expected = scipy.stats.ttest_rel([10, 13, 11], [30, 31, 34]).confidence_interval(0.95)
+    assert found.n == 3
+    assert found.value == pytest.approx(-61 / 3)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    one = difference({1: 3.0}, {1: 1.0})
+    assert one is not None
+    assert (one.value, one.low) == (2.0, None)
+    assert difference({1: 3.0}, {2: 1.0}) is None
 
 
 def test_summary() -> None:

@@ -42,7 +42,11 @@ def test_a_curve_is_one_line_of_seven_points() -> None:
         aged(12, {"upstream": rising, "bpf_prog_pack": [0.0] * 12, "execmem": [0.0] + [3.0] * 11})
     )
     assert line.title == "2 MB entries split to 4 kB, cycle 0, 2, 4, 6, 7, 9, 11"
-    assert [c.value for c in line.cells] == ["0 → 2 → 4 → 6 → 7 → 9 → 11", "0", "0 → 3 → 3 → 3 → 3 → 3 → 3"]
+    assert [c.value for c in line.cells] == [
+        "0 → 2 → 4 → 6 → 7 → 9 → 11",
+        "0",
+        "0 → 3 → 3 → 3 → 3 → 3 → 3",
+    ]
 
 
 @pytest.mark.parametrize("cycles", [1, 2, 5])

@@ -2,6 +2,7 @@
 """Tables and sentences, against files that were read by a person."""
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -197,7 +198,13 @@ def test_windows_of_a_probe_are_no_tables() -> None:
 def test_reference_stands_beside_ours(comparison: Comparison) -> None:
     lines = tables.table(comparison.blocks[0]).lines
     references = [[cell.value for cell in line.cells] for line in lines if line.kind == "reference"]
-    assert references == [["×1", "×0.76", "×0.64"], ["×1", "×2.00", "×10.0"]]
+    assert references == [["", "−22.0 k", "−32.0 k"], ["", "+0.100", "+0.900"]]
+    own = [[cell.value for cell in line.cells] for line in lines if line.kind == "difference"]
+    assert [bool(re.fullmatch(r"[+−][\d.]+ k \[[+−][\d.]+( k)?, .*\]", x)) for x in own[0]] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_reference_only_for_its_workload() -> None:
