@@ -68,6 +68,22 @@ def test_churn_on_three_builds(tmp_path: Path) -> None:
     assert value(found["bpf_prog_pack"], "bpf.text.held_bytes", at="open") >= 2 << 20
 
 
+def test_loaded_has_a_curve_over_the_corunners_hot_pages(tmp_path: Path) -> None:
+    small = {"instances": 4, "hot_pages": 16, "rounds": 400, "pressure_percent": 10}
+    (record,) = trials(tmp_path, "loaded", "bpf_prog_pack", sweep_calls=8192, **small).values()
+
+    def curve(name: str, **labels: str) -> list[float]:
+        return [value(record, name, cycle=str(n), **labels) for n in range(7)]
+
+    sizes = curve("corunner.hot_pages")
+    assert sizes == [64 << n for n in range(7)]
+    walks = curve("itlb.walk_completed_4k", origin="corunner")
+    assert all(walked >= pages for walked, pages in zip(walks, sizes, strict=True)), "each once"
+    assert walks[-1] > 7000, "4,096 pages do not fit: nearly each of 8,192 calls walks"
+    assert value(record, "context_switches", phase="window") > 0
+    assert value(record, "itlb.walks", window="alone", origin="corunner") >= 16
+
+
 def test_modules_are_mapped_and_counted(tmp_path: Path) -> None:
     (record,) = trials(tmp_path, "modules", "bpf_prog_pack", count=12).values()
     assert value(record, "modules.loaded", at="close") >= 12
