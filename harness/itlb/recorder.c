@@ -33,10 +33,11 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 {
 	const struct event *e = context;
 
+	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
 	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
-	machine_translation(&m, vaddr, found);
+	machine_translation(&m, found);
 	return true;
 }
 
