@@ -148,6 +148,7 @@ class Buffer:
         self.recent = [0]  # tags, the current one first
         self.sets: list[list[Entry | None]] = [[None] * self.ways for _ in range(self.count)]
         self.policies = [make() for _ in range(self.count)]
+        self.rows: dict[tuple[str, int, int], list[tuple[int, int]]] = {}  # that were asked for
 
     def where(self, page: int, size: str) -> tuple[int, list[int]]:
         """The set and the ways in it for a page number."""
@@ -161,7 +162,10 @@ class Buffer:
     def cells(self, page: int, size: str) -> list[tuple[int, int]]:
         """Set and way of every entry that may hold a page number."""
         number, ways = self.where(page, size)
-        return [(number, way) for way in ways]
+        row = (size, number, ways[0])
+        if row not in self.rows:
+            self.rows[row] = [(number, way) for way in ways]
+        return self.rows[row]
 
     def touch(self, number: int, way: int) -> None:
         """The entry there was used."""
@@ -183,7 +187,7 @@ class Buffer:
         page = address >> SHIFT[size]
         for number, way in self.cells(page, size):
             entry = self.sets[number][way]
-            if entry and (entry.page, entry.size) == (page, size):
+            if entry and entry.page == page and entry.size == size:
                 if not (entry.is_global or entry.tag == tag):
                     continue
                 self.touch(number, way)
@@ -223,10 +227,17 @@ class SkewedBuffer(Buffer):
 
     def __init__(self, geometry: dict[str, Any]) -> None:
         super().__init__(geometry)
-        self.used: list[tuple[int, int]] = []  # entries, the one used longest ago first
+        self.used: dict[tuple[int, int], int] = {}  # entry -> when it was last used
+        self.now = 0
+        self.known: dict[tuple[int, str], list[tuple[int, int]]] = {}  # cells that were asked for
 
     def cells(self, page: int, size: str) -> list[tuple[int, int]]:
         """In way ``w``: the lowest bits rotated left by ``w``, xor all higher chunks of bits."""
+        if (page, size) not in self.known:
+            self.known[page, size] = self._cells(page, size)
+        return self.known[page, size]
+
+    def _cells(self, page: int, size: str) -> list[tuple[int, int]]:
         width = self.count.bit_length() - 1
         groups = self.placement[size].groups
         choice = len(groups).bit_length() - 1
@@ -243,16 +254,16 @@ class SkewedBuffer(Buffer):
 
     def touch(self, number: int, way: int) -> None:
         """The entry there was used."""
-        self.used = [cell for cell in self.used if cell != (number, way)]
-        self.used.append((number, way))
+        self.now += 1
+        self.used[number, way] = self.now
 
     def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
         """Which of ``cells``, all taken, was used longest ago."""
-        return min(cells, key=self.used.index)
+        return min(cells, key=self.used.__getitem__)
 
     def state(self) -> object:
         """What later answers depend on."""
-        return self.sets, self.used
+        return self.sets, sorted(self.used, key=self.used.__getitem__)
 
 
 def buffer_of(geometry: dict[str, Any]) -> Buffer:

@@ -18,9 +18,13 @@ def driver(shared_folder: Path) -> Path:
     return compile_driver(shared_folder)
 
 
+ROUNDS = 5
+"""The first, in which every page is walked, and those that tell what was kept."""
+
+
 @cache
 def loops_of(profile: str) -> list[Loop]:
-    return known_answers.loops(profile)
+    return known_answers.loops(profile, rounds=ROUNDS)
 
 
 def measured(driver: Path, profile: Path, loop: Loop) -> tuple[int, ...]:
@@ -47,7 +51,10 @@ def test_c_model_counts_what_is_known(driver: Path, profile: Path) -> None:
     assert {loop.page_size for loop in loops} == {"4k", "2m", "1g"}
     # Every buffer's edge is seen from both sides: loops that miss each time, and not at all.
     assert {"geometry"} <= {loop.expected.source for loop in loops}
-    assert any(loop.expected.walks == loop.expected.lookups for loop in loops)
+    # A skewed buffer with too many pages keeps some of them.
+    skewed = load_profile(profile)["stlb"]["index"] == "skewed"
+    most = max(loop.expected.walks / loop.expected.lookups for loop in loops)
+    assert most > 0.7 if skewed else most == 1
     assert any(loop.expected.stlb_hits == 0 for loop in loops)
 
 
@@ -79,18 +86,18 @@ def test_repeated_state_is_multiplied_exactly(driver: Path) -> None:
         ("skylake-sp", 128, 1, "4k", 0, 128),  # fills the first level exactly
         ("skylake-sp", 8, 16, "4k", 0, 8),  # one set of the first level, all its ways
         ("skylake-sp", 8, 1, "2m", 0, 8),  # fills the first level for large pages
-        ("skylake-sp", 1536, 1, "4k", 1536 * 9, 1536),  # fills the second level exactly
-        ("skylake-sp", 3072, 1, "4k", 0, 3072 * 10),
-        ("icelake-sp", 2048, 1, "4k", 2048 * 9, 2048),  # both parts of the second level
-        ("icelake-sp", 1024, 1, "2m", 1024 * 9, 1024),  # one of them
-        ("icelake-sp", 2048, 1, "2m", 0, 2048 * 10),
+        ("skylake-sp", 1536, 1, "4k", 1536 * (ROUNDS - 1), 1536),  # fills the second level exactly
+        ("skylake-sp", 3072, 1, "4k", 0, 3072 * ROUNDS),
+        ("icelake-sp", 2048, 1, "4k", 2048 * (ROUNDS - 1), 2048),  # both parts of the second level
+        ("icelake-sp", 1024, 1, "2m", 1024 * (ROUNDS - 1), 1024),  # one of them
+        ("icelake-sp", 2048, 1, "2m", 0, 2048 * ROUNDS),
         ("sapphire-rapids", 256, 1, "4k", 0, 256),
         ("sapphire-rapids", 32, 1, "2m", 0, 32),
         ("zen3", 64, 1, "4k", 0, 64),
-        ("zen3", 65, 1, "4k", 65 * 9, 65),
-        ("zen4-linear", 512, 1, "4k", 512 * 9, 512),
-        ("zen4-linear", 512, 1, "2m", 512 * 9, 512),
-        ("zen4-linear", 160, 4, "4k", 0, 1600),  # five pages for four ways, in 32 sets
+        ("zen3", 65, 1, "4k", 65 * (ROUNDS - 1), 65),
+        ("zen4-linear", 512, 1, "4k", 512 * (ROUNDS - 1), 512),
+        ("zen4-linear", 512, 1, "2m", 512 * (ROUNDS - 1), 512),
+        ("zen4-linear", 160, 4, "4k", 0, 160 * ROUNDS),  # five pages for four ways, in 32 sets
         ("zen4", 64, 1, "1g", 0, 64),  # 1 GB entries in the first level, none in the second
     ],
 )
@@ -100,4 +107,4 @@ def test_answers_worked_out_by_hand(
     loops = loops_of(profile)
     [loop] = [x for x in loops if (x.page_size, x.pages, x.stride) == (size, pages, stride)]
     assert (loop.expected.stlb_hits, loop.expected.walks) == (stlb_hits, walks)
-    assert loop.expected.l1_hits == pages * 10 - stlb_hits - walks
+    assert loop.expected.l1_hits == pages * ROUNDS - stlb_hits - walks
