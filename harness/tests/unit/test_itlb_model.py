@@ -22,7 +22,7 @@ from harness.tests.unit.itlb_driver import (
 )
 
 # Lookups compared for each profile: in CI two million for all of them together.
-LOOKUPS = 280_000 if os.environ.get("CI") else 20_000
+LOOKUPS = 200_000 if os.environ.get("CI") else 20_000
 TRACE = 10_000
 
 SKYLAKE = plugin.profile_path("skylake-sp")

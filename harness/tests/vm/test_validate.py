@@ -18,7 +18,17 @@ from harness.pipeline.validation import SIZES, Verdict
 pytestmark = pytest.mark.vm
 
 
-@pytest.mark.parametrize("profile", itlb.profiles())
+SIMILAR = ("granite-rapids", "haswell", "zen4", "zen4-linear")
+"""Of a geometry that another profile has, or nearly."""
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in SIMILAR else ())
+        for name in itlb.profiles()
+    ],
+)
 def test_every_loop_is_counted_exactly(profile: str) -> None:
     found = pipeline.validate("bpf_prog_pack", profile, ("off",), pipeline.Progress(quiet=True))
     assert {check.page_size for check in found.checks} == set(SIZES)
