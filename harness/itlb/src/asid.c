@@ -89,6 +89,22 @@ enum asid_action asid_write_cr3(struct asid_state *state, uint64_t value)
 	return action;
 }
 
+uint16_t asid_flush_slot(struct asid_state *state)
+{
+	state->slots[state->slot].user_flush = true;
+	return asid_kernel_tag(state->slot);
+}
+
+bool asid_user_flush(struct asid_state *state)
+{
+	struct asid_context *context = &state->slots[state->slot];
+	bool flush = context->user_flush && state->tag == asid_user_tag(state->slot);
+
+	if (flush)
+		context->user_flush = false;
+	return flush;
+}
+
 void asid_flush_page(struct asid_state *state, uint64_t address)
 {
 	if (state->isolation && (address & KERNEL_ADDRESS))

@@ -33,9 +33,9 @@ enum asid_policy { ASID_FLUSH, ASID_TAGGED };
 
 enum asid_action {
 	ASID_SWITCHED,		/* another tag; nothing is flushed */
-	ASID_SLOT_REUSED,	/* another tag; both halves of its slot are flushed */
+	ASID_SLOT_REUSED,	/* another tag; its slot is flushed, see asid_flush_slot() */
 	ASID_SLOT_BEHIND,	/* the same, since its generation was behind */
-	ASID_REWRITTEN,		/* same value: both halves of the slot are flushed */
+	ASID_REWRITTEN,		/* same value: the slot is flushed */
 	ASID_FLUSH_NONGLOBAL,	/* all that is not global is flushed */
 };
 
@@ -43,6 +43,7 @@ struct asid_context {
 	uint64_t id;		/* 0: none */
 	uint64_t generation;
 	uint64_t table;		/* of the kernel half; 0: not known yet */
+	bool user_flush;	/* the user half is flushed when it is entered next */
 };
 
 struct asid_state {
@@ -67,6 +68,13 @@ void asid_init(struct asid_state *state, enum asid_policy policy, bool isolation
 bool asid_context(struct asid_state *state, uint64_t id, uint64_t generation);
 /* Takes the value written to CR3; state->tag is the tag from now on. */
 enum asid_action asid_write_cr3(struct asid_state *state, uint64_t value);
+/*
+ * The tag to flush now, of the current slot. Of its user half Linux takes a note
+ * (user_pcid_flush_mask) and flushes it on the way back to the program.
+ */
+uint16_t asid_flush_slot(struct asid_state *state);
+/* Whether the user half has just been entered and is to be flushed; the note is gone then. */
+bool asid_user_flush(struct asid_state *state);
 /* Takes a flush of the page at @address, of the current slot. */
 void asid_flush_page(struct asid_state *state, uint64_t address);
 

@@ -104,8 +104,7 @@ void machine_data(struct machine *m, unsigned int index, uint64_t address, bool 
 
 static void flush_slot(struct core *core)
 {
-	hierarchy_flush_tag(&core->tlb, asid_kernel_tag(core->asid.slot));
-	hierarchy_flush_tag(&core->tlb, asid_user_tag(core->asid.slot));
+	hierarchy_flush_tag(&core->tlb, asid_flush_slot(&core->asid));
 }
 
 void machine_context(struct machine *m, unsigned int index, uint64_t id, uint64_t generation)
@@ -145,6 +144,8 @@ void machine_cr3(struct machine *m, unsigned int index, uint64_t value)
 		hierarchy_flush_nonglobal(&core->tlb);
 		break;
 	}
+	if (asid_user_flush(&core->asid))
+		hierarchy_flush_tag(&core->tlb, core->asid.tag);
 	hierarchy_select_tag(&core->tlb, core->asid.tag);
 }
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness import proc
 from harness.itlb import plugin
 from harness.itlb.reference import load_profile
-from harness.itlb.reference_linux import Machine
+from harness.itlb.reference_linux import Machine, Process
 from harness.tests.unit.compiled_once import compiled
 from harness.tests.unit.itlb_driver import PROFILES, SANITIZE
 
@@ -150,6 +150,32 @@ def test_a_flush_of_a_kernel_page_dooms_the_other_address_spaces(
     same(recorder, tmp_path, machine, SKYLAKE)
     (vcpu,) = counted(recorder, tmp_path, machine, SKYLAKE)
     assert walks(vcpu) == expected
+
+
+def test_a_flush_reaches_the_user_half_on_the_way_back_to_it(
+    recorder: Path, tmp_path: Path
+) -> None:
+    """Until then its entries take room, here that of another process in a full first level."""
+    profile = plugin.profile_path("zen3")
+    machine = started(profile, isolation=True)
+    (cpu,) = machine.cpus
+    first, second = machine.processes[0], machine.fork()
+
+    def run(process: Process, pages: int) -> None:
+        cpu.switch(process)
+        cpu.to_user()
+        for page in range(pages):
+            cpu.fetch(0x400000 + (page << 12), "4k", False)
+
+    run(second, 30)
+    run(first, 34)
+    machine.flush(first)
+    for page in range(10):
+        cpu.fetch(0xFFFFFFFFA0000000 + (page << 12), "4k", False)
+    before = cpu.counts["s"]
+    run(second, 30)
+    assert cpu.counts["s"] - before >= 10
+    same(recorder, tmp_path, machine, profile)
 
 
 def test_a_page_table_used_again_is_another_address_space(recorder: Path, tmp_path: Path) -> None:
