@@ -61,6 +61,9 @@ class Loop:
     expected: Expected
     edge: str
     """Which limit of which buffer the loop stands beside."""
+    from_empty: bool = False
+    """Counts are those from empty TLBs on only, as of too many pages for a skewed buffer: which
+    of them stay depends on what was there before."""
 
     def addresses(self, base: int = BASE) -> list[int]:
         """The first address of each page, in order."""
@@ -76,11 +79,11 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
     path = profile if isinstance(profile, Path) else plugin.profile_path(profile)
     geometry = load_profile(path)
     empty = Model(geometry)
-    edges: dict[tuple[str, int, int], str] = {}
+    edges: dict[tuple[str, int, int], Edge] = {}
     for size in SIZES:
-        for pages, stride, edge in _edges(empty, size):
-            if _fits(size, pages, stride, base):
-                edges.setdefault((size, pages, stride), edge)
+        for edge in _edges(empty, size):
+            if _fits(size, edge.pages, edge.stride, base):
+                edges.setdefault((size, edge.pages, edge.stride), edge)
     return [
         Loop(
             page_size=size,
@@ -90,7 +93,8 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
             expected=expected(
                 geometry, _addresses(size, pages, stride, base), size, rounds, empty=empty
             ),
-            edge=edge,
+            edge=edge.text,
+            from_empty=edge.from_empty,
         )
         for (size, pages, stride), edge in edges.items()
     ]
@@ -236,7 +240,17 @@ def _fits(size: str, pages: int, stride: int, base: int) -> bool:
     return base + ((pages - 1) * stride + 1 << SHIFT[size]) <= USER_END
 
 
-def _edges(model: Model, size: str) -> Iterator[tuple[int, int, str]]:
+@dataclass(frozen=True)
+class Edge:
+    """Pages and stride of a loop, and the limit that it stands beside."""
+
+    pages: int
+    stride: int
+    text: str
+    from_empty: bool = False
+
+
+def _edges(model: Model, size: str) -> Iterator[Edge]:
     """Pages and stride just below, at and above what each buffer can hold."""
     for name, buffer in model.buffers.items():
         if name not in (*CODE, "stlb"):
@@ -250,16 +264,16 @@ def _edges(model: Model, size: str) -> Iterator[tuple[int, int, str]]:
         pieces = 1 << (SHIFT[size] - SHIFT[held])
         if pieces == 1:
             full = rows * ways
+            skewed = isinstance(buffer, SkewedBuffer)  # it overflows little by little
             near: tuple[int, ...] = (full - 1, full, full + 1, 2 * full)
-            if isinstance(buffer, SkewedBuffer):  # it overflows little by little
-                near = (full // 2, full * 3 // 2)
-            for pages in near:
-                yield pages, 1, f"{name}: {full} pages of {size}"
+            for pages in (full // 2, full * 3 // 2) if skewed else near:
+                text = f"{name}: {full} pages of {size}"
+                yield Edge(pages, 1, text, from_empty=skewed and pages > full)
         if (rows > 1 or pieces > 1) and not isinstance(buffer, SkewedBuffer):
             stride, at_once = _one_set(model, buffer, held, pieces)
             for pages in (ways, ways + 1, 2 * ways):
-                edge = f"{name}: {ways} ways for {size} in {at_once} of its sets"
-                yield pages * at_once, stride, edge
+                text = f"{name}: {ways} ways for {size} in {at_once} of its sets"
+                yield Edge(pages * at_once, stride, text)
 
 
 def _one_set(model: Model, buffer: Buffer, held: str, pieces: int) -> tuple[int, int]:
