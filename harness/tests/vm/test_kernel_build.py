@@ -74,7 +74,6 @@ def test_a_change_of_variant_costs_no_second_full_build(again: dict[str, Kernel]
     log = max(logs, key=lambda path: path.stat().st_mtime)
     compiled = [line for line in log.read_text().splitlines() if line.startswith("  CC ")]
     assert 0 < len(compiled) < 50
-    assert again["upstream"].seconds < 300
 
 
 def test_a_cached_kernel_is_not_built(first: dict[str, Kernel]) -> None:
