@@ -204,14 +204,20 @@ def _show_processes(validation: Validation, console: Console) -> None:
         row.setdefault(kind, []).append(text)
         heads.setdefault(kind, {})[str(check.processes)] = None
     columns = ("profile", "pti", *(f"{', '.join(n)} {kind}" for kind, n in heads.items()))
-    cells = [(*key, *(" ".join(row[kind]) for kind in heads)) for key, row in rows.items()]
+    absent = ["not compared: text on small pages"]
+    cells = [(*k, *(" ".join(row.get(kind, absent)) for kind in heads)) for k, row in rows.items()]
     console.print(_table("walks of processes that take turns", columns, cells))
     exact = sum(check.exact for check in validation.processes)
+    kernels = (
+        "The kernel's page is that of the code that switches between them: global without "
+        "isolation."
+        if any(check.page == "kernel" for check in validation.processes)
+        else "Not compared: the kernel's own page, for its text is on small pages."
+    )
     console.print(
         f"{len(validation.processes)} counts of loops over processes: {exact} exact. Each process "
         f"calls {PAGES} pages of its own {ROUNDS} times; in each round one of them does nothing "
-        "(stay), executes another program (exec) or is replaced by its child (fork). The kernel's "
-        "page is that of the code that switches between them: global without isolation."
+        f"(stay), executes another program (exec) or is replaced by its child (fork). {kernels}"
     )
 
 

@@ -308,7 +308,11 @@ def _reference(block: Block, row: Row) -> Iterator[Line]:
         title=f"{indent}less {block.baseline}",
         unit="/s",
         cells=tuple(
-            TextCell(value=wording.difference(one) if (one := own.get(build)) else "")
+            TextCell(value="")
+            if build == block.baseline
+            else TextCell(value=wording.difference(one))
+            if (one := own[build])
+            else TextCell(value="no pair of seeds", tone="unknown")
             for build in block.builds
         ),
     )

@@ -101,6 +101,8 @@ struct range {
 	unsigned int to;
 	unsigned int set;	/* skewed: the page number's low bits */
 	unsigned int high;	/* skewed: all higher bits, folded */
+	unsigned int base;	/* the set's place in keys[] and entries[], not skewed */
+	bool skewed;
 };
 
 /* Chunks of @bits bits of @value, one over the other. */
@@ -117,18 +119,18 @@ static inline struct range range_of(const struct tlb *tlb, uint64_t vpn, enum pa
 {
 	const struct placement *p = &tlb->geometry.pages[size];
 	unsigned int groups = tlb->group_bits[size], group = 0;
-	bool skewed = tlb->geometry.index == INDEX_SKEWED;
-	uint64_t above = vpn >> tlb->set_bits;
-	struct range r;
+	struct range r = { .skewed = tlb->geometry.index == INDEX_SKEWED };
+	uint64_t above;
 
-	if (tlb->geometry.index == INDEX_XOR) {
+	if (tlb->geometry.index == INDEX_XOR)
 		vpn ^= vpn >> (tlb->set_bits + groups);
-		above = vpn >> tlb->set_bits;
-	}
+	above = vpn >> tlb->set_bits;
 	r.set = vpn & (tlb->sets - 1);
-	r.high = skewed ? folded(above, tlb->set_bits) : 0;
+	r.base = r.set * tlb->ways;
+	if (r.skewed)
+		r.high = folded(above, tlb->set_bits);
 	if (groups)
-		group = skewed ? folded(above, groups) : above & ((1u << groups) - 1);
+		group = r.skewed ? folded(above, groups) : above & ((1u << groups) - 1);
 	r.from = p->first + group * p->ways;
 	r.to = r.from + p->ways;
 	return r;
@@ -143,12 +145,11 @@ static inline unsigned int place(const struct tlb *tlb, const struct range *r, u
 {
 	unsigned int set = r->set, bits = tlb->set_bits, by;
 
-	if (tlb->geometry.index == INDEX_SKEWED && bits) {
-		by = way % bits;
-		set = (set << by | set >> (bits - by)) & (tlb->sets - 1);
-		set ^= r->high;
-	}
-	return set * tlb->ways + way;
+	if (!r->skewed || !bits)
+		return r->base + way;
+	by = way % bits;
+	set = (set << by | set >> (bits - by)) & (tlb->sets - 1);
+	return (set ^ r->high) * tlb->ways + way;
 }
 
 /*
@@ -226,7 +227,7 @@ static bool is_free(const struct tlb *tlb, unsigned int at)
 
 static unsigned int victim(const struct tlb *tlb, const struct range *r)
 {
-	unsigned int base = r->set * tlb->ways, at, way, oldest, group;
+	unsigned int base = r->base, at, way, oldest, group;
 	uint64_t state = tlb->state[r->set];
 
 	for (way = r->from; way < r->to; way++) {

@@ -5,8 +5,8 @@
  * Entries are kept by virtual page number and page size; a global entry matches any tag,
  * any other only its own. Each page size may be confined to some of the ways, and those
  * may be split into groups that bits of the page number above the set choose from (skewed:
- * all of these bits, folded). Free ways are filled first, lowest first; after that the policy chooses the victim among the
- * ways that the page may use.
+ * all of these bits, folded). Free ways are filled first, lowest first; after that the policy
+ * chooses the victim among the ways that the page may use.
  */
 #ifndef EMB_TLB_H
 #define EMB_TLB_H

@@ -20,9 +20,9 @@ from harness.pipeline.process_guest import ProcessCheck
 from harness.pipeline.validation import Validation
 
 
-def site(address: int, walks: int) -> dict[str, Any]:
+def site(address: int, walks: int, page: str = "4k") -> dict[str, Any]:
     return {
-        "address": hex(address), "user": True, "global": False, "page": "4k",
+        "address": hex(address), "user": True, "global": False, "page": page,
         "stlb_hits": 0, "walks": walks,
     }  # fmt: skip
 
@@ -37,11 +37,11 @@ def test_each_loop_has_a_window() -> None:
 
 def test_only_the_processes_own_pages_count() -> None:
     end = BASE + (2 * known_processes.PAGES << 12)
-    sites = [site(BASE, 3), site(end - 4096, 5), site(end, 7), site(0x400000, 11)]
+    sites = [site(BASE, 3), site(end - 4096, 5), site(end, 7), site(0x400000, 11, "2m")]
     walked = sum(one["walks"] for one in sites)
     vcpu = {
-        "vcpu": 0, "lookups": walked, "l1_hits": 0, "stlb_hits": 0, "walks_4k": walked,
-        "walks_2m": 0, "walks_1g": 0, "walks_not_mapped": 0, "insns_kernel": 9, "insns_user": 9,
+        "vcpu": 0, "lookups": walked, "l1_hits": 0, "stlb_hits": 0, "walks_4k": walked - 11,
+        "walks_2m": 11, "walks_1g": 0, "walks_not_mapped": 0, "insns_kernel": 9, "insns_user": 9,
         "flushes": {},
     }  # fmt: skip
     document = {
@@ -54,6 +54,8 @@ def test_only_the_processes_own_pages_count() -> None:
     report = reports.decode(msgspec.json.encode(document))
     assert process_guest.walks_of(report, 4, 2) == 8
     assert process_guest.kernel_walks_of(report, 4, 0x412345) == 11
+    assert process_guest.kernel_walks_of(report, 4, 0x812345) == 0
+    assert process_guest.kernel_walks_of(report, 4, BASE) is None, "on small pages"
 
 
 def test_the_code_that_switches_is_found_on_the_console() -> None:
@@ -91,6 +93,7 @@ def test_a_count_that_differs_is_shown_with_the_right_one(
         profile="zen3", pti="on", kind="stay", processes=7, page="own", expected=1680, counted=1680
     )
     wrong = replace(right, processes=8, counted=5)
+    assert "Not compared: the kernel's own page" in " ".join(shown(capsys, right, wrong).split())
     kernel = replace(right, page="kernel", expected=420, counted=420)
     text = shown(capsys, right, kernel, wrong)
     assert "7, 8 stay" in text
