@@ -93,12 +93,13 @@ class Process:
         return self._popen.wait()
 
 
-def _stop_all() -> None:
+def stop_all() -> None:
+    """End every command that runs now, whichever thread waits for it."""
     for process in list(_live):
         process.stop(grace=0.5)
 
 
-atexit.register(_stop_all)
+atexit.register(stop_all)
 
 
 @contextmanager

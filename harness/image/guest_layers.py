@@ -86,9 +86,9 @@ def _build(host: packages.Release, made: Path, log: Path, progress: cache.Say) -
             env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": "/var/tmp"},
             timeout=1200,
             log=log,
-            on_line=lambda line: progress(f"guest image: {line}"),
+            on_line=progress,
         )
-        progress("writing the guest image's layers")
+        progress("writing the layers")
         in_base = {line.removeprefix("./") for line in base_list.read_text().splitlines()}
         kept = [n for n in _names(root) if not packages.dropped(n)]
         for name, chosen in (

@@ -68,13 +68,15 @@ def make_kernels(
     bench: bool = True,
     selftests: bool = False,
     check: Callable[[Kernel], None] = lambda _: None,
+    on_checked: Callable[[], None] = lambda: None,
 ) -> StageResult:
     """Make every kernel of ``request`` ready to boot; with ``bench`` that program, with
     ``selftests`` the base's BPF self-tests.
 
     All names, images and sources are checked before anything is built, and the user's own kernels
-    with ``check``, which raises for one that is of no use. Raises the errors of ``resolve``,
-    ``adopt``, ``check``, ``build_kernel``, ``build_bench`` and ``build_selftests``.
+    with ``check``, which raises for one that is of no use; then ``on_checked`` is called. Raises
+    the errors of ``resolve``, ``adopt``, ``check``, ``build_kernel``, ``build_bench`` and
+    ``build_selftests``.
     """
     packages, modules = request.cache / Kind.PACKAGES, request.cache / Kind.MODULES
     chosen = resolve(request.kernels, request.variants, packages, say)
@@ -86,6 +88,7 @@ def make_kernels(
     wanted = [*named, *([base] if (bench or selftests) and base not in named else [])]
     requests = kernel_requests(request, wanted, say)
     plans = {name: plan(each, say) for name, each in requests.items()}
+    on_checked()
     to_build = [c.name for c in named if not (plans[c.name].store / plans[c.name].key).is_dir()]
 
     def counted(name: str) -> Listener:

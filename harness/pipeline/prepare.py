@@ -3,9 +3,11 @@
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import proc
 from harness.cache import Kind
 from harness.config import definitions
 from harness.image import guest_layers as image
@@ -49,10 +51,12 @@ def kernels(
     bench: bool,
     selftests: bool = False,
     check: Callable[[Kernel], None] = lambda _: None,
+    on_checked: Callable[[], None] = lambda: None,
     source: str | None = None,
 ) -> StageResult:
     """The kernels named in ``text`` (None: every variant), built if need be. ``check`` sees the
-    user's own before anything is built. ``source`` is KERNEL_SRC=; None: the environment's."""
+    user's own before anything is built, and ``on_checked`` is called when all are right.
+    ``source`` is KERNEL_SRC=; None: the environment's."""
     request = StageRequest(
         variants=definitions.variants(),
         configs=CONFIGS,
@@ -70,6 +74,7 @@ def kernels(
             bench=bench,
             selftests=selftests,
             check=check,
+            on_checked=on_checked,
         )
 
 
@@ -97,28 +102,27 @@ def prepare(
     """
     programs = {name: _programs(*workload, progress) for name, workload in frozen.workloads.items()}
     needed = {name for spec, _ in frozen.workloads.values() for name in spec.files}
-    stage = kernels(
-        kernel_text,
+    stage, beside = _made(
+        lambda begin: kernels(
+            kernel_text,
+            progress,
+            bench="bench" in needed,
+            selftests="selftests" in needed,
+            check=check,
+            on_checked=begin,
+            source=source,
+        ),
         progress,
-        bench="bench" in needed,
-        selftests="selftests" in needed,
-        check=check,
-        source=source,
+        model=model,
     )
-    with progress.step("guest image"):
-        layers = image.base_layers(progress.detail, progress.say)
-    plugin = None
-    if model:
-        with progress.step("iTLB model"):
-            plugin = itlb.build_plugin(progress.say)
     return Prepared(
         frozen=frozen,
         programs=programs,
         kernels={kernel.name: kernel for kernel in stage.kernels},
         bench=stage.bench,
         selftests=stage.selftests,
-        layers=layers,
-        plugin=plugin,
+        layers=beside.layers,
+        plugin=beside.plugin,
     )
 
 
@@ -127,11 +131,39 @@ def _programs(workload: WorkloadSpec, folder: Path, progress: Progress) -> dict[
     return {source.stem: build_program(source, progress.say) for source in sources}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Beside:
+    """What is made beside the kernels."""
+
+    layers: Mapping[str, image.Layer]
+    plugin: itlb.Plugin | None
+
+
+def _make_beside(progress: Progress, *, model: bool) -> _Beside:
+    with progress.beside("guest image") as detail:
+        layers = image.base_layers(detail, progress.say)
+    return _Beside(layers=layers, plugin=itlb.build_plugin(progress.say) if model else None)
+
+
+def _made(
+    make: Callable[[Callable[[], None]], StageResult], progress: Progress, *, model: bool
+) -> tuple[StageResult, _Beside]:
+    """The kernels, and beside them, from when ``make`` calls what it is given, the guest image
+    and the model: a kernel's link uses one CPU, and packages are waited for."""
+    begun: list[Future[_Beside]] = []
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            stage = make(lambda: begun.append(pool.submit(_make_beside, progress, model=model)))
+            with progress.step("guest image and iTLB model" if model else "guest image"):
+                return stage, begun[0].result()
+        except BaseException:
+            proc.stop_all()
+            raise
+
+
 def everything(text: str | None, progress: Progress) -> tuple[Kernel, ...]:
     """Make all that a run needs, so that the next one starts at once."""
-    stage = kernels(text, progress, bench=True)
-    with progress.step("guest image"):
-        image.base_layers(progress.detail, progress.say)
-    with progress.step("iTLB model"):
-        itlb.build_plugin(progress.say)
+    stage, _ = _made(
+        lambda begin: kernels(text, progress, bench=True, on_checked=begin), progress, model=True
+    )
     return stage.kernels

@@ -93,6 +93,24 @@ class Progress:
             self.say(f"  done in {took:.0f} s")
 
     @contextmanager
+    def beside(self, title: str) -> Iterator[Callable[[str], None]]:
+        """What runs beside the step, in a thread of its own: gives its ``detail``, which on a
+        terminal has a line of its own for as long as the step or this runs."""
+
+        def detail(text: str) -> None:
+            display = self._display
+            if display is not None:
+                display.row(title, text)
+            else:
+                self.detail(f"{title}: {text}")
+
+        try:
+            yield detail
+        finally:
+            if (display := self._display) is not None:
+                display.drop(title)
+
+    @contextmanager
     def trials(self, specs: Sequence[TrialSpec], jobs: int) -> Iterator["Trials"]:
         """The step of the trials, ``jobs`` side by side."""
         with self.step("trials"):

@@ -112,6 +112,27 @@ def test_a_trial_that_was_not_booted_tells_nothing_of_the_time(terminal: Screen)
         assert "1 of 3, 2 left" in terminal.drawn()
 
 
+def test_what_runs_beside_a_step_has_a_line_of_its_own(terminal: Screen) -> None:
+    with terminal.progress.step("kernels"):
+        with terminal.progress.beside("guest image") as detail:
+            detail("Unpacking python3.11")
+            terminal.progress.detail("kernel upstream: 7 steps")
+            drawn = terminal.drawn()
+            assert "guest image " in drawn
+            assert "Unpacking python3.11" in drawn
+            assert "kernel upstream: 7 steps" in drawn
+        assert "guest image" not in terminal.drawn()
+
+
+def test_what_runs_beside_a_step_is_named_in_a_log(log: Screen) -> None:
+    with log.progress.step("kernels"), log.progress.beside("guest image") as detail:
+        log.clock.now += 31
+        detail("Unpacking python3.11")
+    assert log.file.getvalue() == (
+        "kernels\n  ... guest image: Unpacking python3.11\n  done in 31 s\n"
+    )
+
+
 def test_a_log_has_plain_lines(log: Screen) -> None:
     given = specs(2)
     with log.progress.trials(given, jobs=1) as trials:
