@@ -14,17 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.itlb import plugin
-from harness.itlb.reference import (
-    CODE,
-    SHIFT,
-    SIZES,
-    Buffer,
-    Model,
-    Oldest,
-    SkewedBuffer,
-    load_profile,
-    place,
-)
+from harness.itlb.reference import CODE, Model, load_profile, place
+from harness.itlb.reference_buffers import SHIFT, SIZES, Buffer, Oldest, SkewedBuffer
 
 BASE = 1 << 45
 """Default address of a loop's first page; aligned to what any profile's index looks at."""

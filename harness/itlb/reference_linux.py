@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.itlb.reference import SIZES, Model
+from harness.itlb.reference import Model
+from harness.itlb.reference_buffers import SIZES
 
 CONTEXTS = 6
 USER_HALF = 0x1000

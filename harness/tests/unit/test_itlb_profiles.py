@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.itlb import plugin
-from harness.itlb.reference import CODE, LOADS, SIZES, Model, load_profile
+from harness.itlb.reference import CODE, LOADS, Model, load_profile
+from harness.itlb.reference_buffers import SIZES
 from harness.tests.unit.itlb_driver import PROFILES, SANITIZE, compile_driver, random_trace
 
 SKYLAKE = plugin.profile_path("skylake-sp")
