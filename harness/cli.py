@@ -180,6 +180,47 @@ def compare(
 
 
 @cli.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="KEY",
+    help="Compare although this provenance key differs; may be repeated.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "folded"]),
+    default="html",
+    show_default=True,
+    help="html: a page with pictures, one file without network; folded: walks as stacks, for "
+    "speedscope and flame graphs.",
+)
+@click.option(
+    "--to",
+    metavar="FILE",
+    help="File to write, - for standard output. Default: report.html (or .folded) beside the run.",
+)
+@_out("Folder that holds the runs.")
+def report(
+    runs: tuple[str, ...],
+    baseline: str | None,
+    allow: tuple[str, ...],
+    form: str,
+    to: str | None,
+    out: Path,
+) -> None:
+    """Write a page on saved runs (a folder, an id, the start of one, or `latest`).
+
+    The answers first, then pictures with their figures, all readings, and where they come from.
+    """
+    path = pipeline.report(runs, form=form, root=out, baseline=baseline, allow=allow, to=to)
+    if path is not None:
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("run_name", metavar="RUN")
 @click.option(
     "--format",

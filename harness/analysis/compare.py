@@ -9,7 +9,13 @@ from collections.abc import Collection, Sequence
 
 from harness.analysis import derive, loaded_programs
 from harness.analysis.comparability import Settings, check
-from harness.analysis.comparison import Block, ComparedTrial, Comparison, TrialFailure
+from harness.analysis.comparison import (
+    Block,
+    ComparedTrial,
+    Comparison,
+    SeedPages,
+    TrialFailure,
+)
 from harness.analysis.replicates import replicates
 from harness.analysis.sites import NamedTrial
 from harness.analysis.sites import gather as gather_sites
@@ -162,8 +168,18 @@ def _block(
             ),
             present,
         ),
+        text_pages=_text_pages(good, present),
         notes=(
             *filter(None, [loaded_programs.note((t.build, t.record.readings) for t in good)]),
             *dict.fromkeys(note for t in trials for note in t.record.notes),
         ),
     )
+
+
+def _text_pages(good: Sequence[ComparedTrial], builds: Sequence[str]) -> dict[str, SeedPages]:
+    """The pages of programs at the lowest seed of each build whose trial knows them."""
+    known: dict[str, SeedPages] = {}
+    for trial in sorted(good, key=lambda t: (builds.index(t.build), t.seed)):
+        if trial.record.text_pages is not None and trial.build not in known:
+            known[trial.build] = SeedPages(seed=trial.seed, pages=trial.record.text_pages)
+    return known

@@ -11,7 +11,7 @@ from harness.analysis.stats import Ratio, Summary
 from harness.analysis.verdicts import Verdicts
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import ReadingSpec
-from harness.model.records import Manifest, TrialRecord
+from harness.model.records import Manifest, TextPages, TrialRecord
 
 
 class Per(StrEnum):
@@ -74,6 +74,14 @@ class TrialFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeedPages:
+    """Pages of BPF programs in one trial of a build."""
+
+    seed: int
+    pages: TextPages
+
+
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """One table: equal settings, builds side by side."""
 
@@ -86,6 +94,7 @@ class Block:
     failures: tuple[TrialFailure, ...] = ()
     verdicts: Verdicts | None = None  # of the kernel's own tests, where the workload runs them
     sites: tuple[SiteRow, ...] = ()  # named texts, those with most walks first
+    text_pages: Mapping[str, SeedPages] = field(default_factory=dict)  # by build, lowest seed
     notes: tuple[str, ...] = ()
 
 

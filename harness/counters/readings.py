@@ -10,11 +10,12 @@ from harness.counters.events import EVENTS, Event
 from harness.counters.facts import calls, guest_tables, holdings, layout, sampled
 from harness.counters.facts.files import EDGES, Files
 from harness.counters.facts.layout import Layout
+from harness.counters.facts.text_pages import text_pages
 from harness.errors import TrialError
 from harness.guest.agent import wire
 from harness.guest.decoded import Decoded
 from harness.model.reading import Reading, Source, Status, unknown
-from harness.model.records import Site
+from harness.model.records import Site, TextPages
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Counters
 
@@ -47,6 +48,7 @@ class TrialReadings:
     readings: tuple[Reading, ...]
     windows: Mapping[str, str]
     sites: tuple[Site, ...]
+    text_pages: TextPages | None = None  # when the window closed
     notes: tuple[str, ...] = ()
 
 
@@ -101,6 +103,7 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         readings=tuple(out),
         windows={str(window.number): window.label for window in sent.windows},
         sites=sites,
+        text_pages=text_pages(layouts["close"]),
         notes=(*_isolation(spec, report), *(note for e in mapped.values() for note in e.notes)),
     )
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from harness.model.reading import Reading
 from harness.model.reading_spec import ReadingSpec
@@ -36,6 +37,28 @@ class Site:
     walks_1g: int
 
 
+class TextPage(NamedTuple):
+    """A page that holds text of BPF programs."""
+
+    place: int  # where it begins: 4 kB pages from TextPages.base on
+    size: int  # of the page, in 4 kB
+    used: int  # bytes of it that are text of programs
+    in_image: bool  # the kernel image's own last page
+    programs: tuple[tuple[int, int], ...]  # place of a name in TextPages.names, programs of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPages:
+    """Which pages held BPF programs when the window closed, in the order of their addresses.
+
+    A program that reaches over two pages is in both.
+    """
+
+    base: str  # address, hexadecimal: the first page's, down to 2 MB
+    names: tuple[str, ...]  # of programs, without the numbers that tell copies apart
+    pages: tuple[TextPage, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """Why a trial has no result."""
@@ -58,6 +81,7 @@ class TrialRecord:
     readings: tuple[Reading, ...] = ()
     windows: Mapping[str, str] = field(default_factory=dict)  # window number -> label
     sites: tuple[Site, ...] = ()  # top dynamic text by misses
+    text_pages: TextPages | None = None  # None: not known, or the record is older
     failure: Failure | None = None
     notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
     verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip

@@ -14,6 +14,7 @@ from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
+from harness.pipeline.reporting import report
 from harness.pipeline.run import RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
 from harness.pipeline.validation import Validation, profile_names, validate
@@ -45,6 +46,7 @@ __all__ = [
     "listing",
     "profile_names",
     "replay",
+    "report",
     "run",
     "shell",
     "show",

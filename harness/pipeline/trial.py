@@ -165,6 +165,7 @@ def _record(spec: TrialSpec, ended: Ended, decoded: Decoded) -> TrialRecord:
         readings=(*made.readings, wall),
         windows=made.windows,
         sites=made.sites,
+        text_pages=made.text_pages,
         notes=(*decoded.notes, *made.notes, *console.notes(ended.text)),
         verdicts=decoded.verdicts,
     )

@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """Print the comparison of ``runs`` as table, json or markdown; ``full`` with every reading."""
     compared = comparison(runs, root, baseline, allow)
-    questions = _questions(compared)
+    questions = questions_of(compared)
     console = terminal.output()
     if form == "json":
         print(msgspec.json.encode(compared, enc_hook=str).decode())
@@ -58,7 +58,7 @@ def show(
         terminal.render(compared, console, full=full, questions=questions, paths=paths)
 
 
-def _questions(compared: Comparison) -> dict[str, str]:
+def questions_of(compared: Comparison) -> dict[str, str]:
     """The questions by workload: of the runs themselves, else of the shipped workload."""
     recorded = {
         name: q for manifest in compared.manifests for name, q in manifest.questions.items()

@@ -26,7 +26,7 @@ from harness.metrics.catalogue import read_by
 from harness.metrics.readers import CountedCalls, EachFunction
 from harness.model.reading import Reading
 
-MAX_WATCH = 128
+MAX_WATCH = 125
 """Addresses that the model can count at once."""
 
 

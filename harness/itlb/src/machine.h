@@ -14,7 +14,7 @@
 
 #define MAX_VCPUS 64
 #define MAX_WINDOWS 32		/* window 0 is the whole run */
-#define MAX_WATCH 128
+#define MAX_WATCH 125		/* makes an element of the scoreboard a power of two */
 #define WATCH_SLOTS 512		/* a power of two, well above MAX_WATCH */
 #define MAX_WAY_NAME 64
 #define NO_PAGE UINT64_MAX	/* no page: not aligned, so never equal to one */
@@ -31,6 +31,9 @@ struct score {
 	uint64_t insns_user;
 	uint64_t watch[MAX_WATCH];
 };
+
+_Static_assert(sizeof(struct score) == 1024,
+	       "translated code finds its element with a shift, not a multiplication");
 
 /* Everything that is counted, so that a window is the difference of two. */
 struct tally {
