@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ratios to the baseline: a line for each reading and build, with its interval and the seeds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.comparison import Block, Cell
@@ -80,16 +80,20 @@ def seed_ratios(cell: Cell, base: Cell) -> tuple[float, ...]:
     return tuple(cell.values[s] / base.values[s] for s in common if base.values[s])
 
 
-def forest(
-    title: str, given: Sequence[ForestRow], builds: Sequence[str], baseline: str
-) -> Drawing | None:
-    """The picture; None without any ratio."""
-    if not given:
-        return None
+def axis(given: Iterable[ForestRow]) -> Scale:
+    """An axis that has room for all of ``given``: pictures beside each other share one."""
     every = [e for row in given for e in row.estimates]
     ends = [v for e in every for v in (e.ratio.value, e.ratio.low, e.ratio.high) if v]
     near = [min(max(v, 1 / FURTHEST), FURTHEST) for v in (*ends, 1.0)]
-    scale = logarithmic((*near, 0.9, 1.1), LEFT + INDENT, WIDTH - LEFT - INDENT - WORDS)
+    return logarithmic((*near, 0.9, 1.1), LEFT + INDENT, WIDTH - LEFT - INDENT - WORDS)
+
+
+def forest(
+    title: str, given: Sequence[ForestRow], builds: Sequence[str], baseline: str, scale: Scale
+) -> Drawing | None:
+    """The picture on the axis ``scale``; None without any ratio."""
+    if not given:
+        return None
     height = sum(HEAD + ROW * len(row.estimates) + GAP for row in given)
     shapes: list[Shape] = [*_axis(scale, height)]
     top = 0.0

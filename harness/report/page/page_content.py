@@ -21,10 +21,11 @@ from harness.report.walk_parts import PARTS
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """A table of texts; the first column is words, the others are figures."""
+    """A table of texts; the first ``words`` columns are words, the others figures."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    words: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +154,11 @@ Lines = Mapping[str, Sequence[Decided]]
 
 def _ratios(blocks: Sequence[Block], lines: Lines, comparison: Comparison) -> Iterator[Picture]:
     drawings, figures = [], []
-    for block in blocks:
+    by_block = [forest.rows(b, lines[str(b.settings.pti)], comparison.builds) for b in blocks]
+    scale = forest.axis(row for rows in by_block for row in rows)
+    for block, rows in zip(blocks, by_block, strict=True):
         pti = str(block.settings.pti)
-        rows = forest.rows(block, lines[pti], comparison.builds)
-        drawing = forest.forest(f"pti={pti}", rows, comparison.builds, block.baseline)
+        drawing = forest.forest(f"pti={pti}", rows, comparison.builds, block.baseline, scale)
         if drawing is None:
             continue
         drawings.append(drawing)
@@ -185,16 +187,18 @@ def _ratios(blocks: Sequence[Block], lines: Lines, comparison: Comparison) -> It
             figures=Figures(
                 columns=("reading", "isolation", "build", "ratio [95 % interval]", "seeds"),
                 rows=tuple(figures),
+                words=3,
             ),
         )
 
 
 def _walks(blocks: Sequence[Block], _: Lines, __: Comparison) -> Iterator[Picture]:
     drawings, rows = [], []
-    for block in blocks:
+    by_block = [stacked_walks.walks(block) for block in blocks]
+    scale = stacked_walks.axis(group for groups in by_block for group in groups)
+    for block, groups in zip(blocks, by_block, strict=True):
         pti = f"pti={block.settings.pti}"
-        groups = stacked_walks.walks(block)
-        drawing = stacked_walks.stacked(pti, groups)
+        drawing = stacked_walks.stacked(pti, groups, scale)
         if drawing is None:
             continue
         drawings.append(drawing)
@@ -212,14 +216,16 @@ def _walks(blocks: Sequence[Block], _: Lines, __: Comparison) -> Iterator[Pictur
         parts = [ORIGIN_TITLES[origin] for origin in PARTS]
         yield Picture(
             title="Page walks by the text that caused them",
-            caption="Medians over seeds. One scale for all page sizes of an isolation setting.",
+            caption="Medians over seeds, on one scale.",
             drawings=tuple(drawings),
             key=tuple(
                 Key(words=part, style=stacked_walks.part_style(place))
                 for place, part in enumerate(parts)
             ),
             figures=Figures(
-                columns=("walks", "isolation", "build", *parts, "all text"), rows=tuple(rows)
+                columns=("walks", "isolation", "build", *parts, "all text"),
+                rows=tuple(rows),
+                words=3,
             ),
         )
 
@@ -280,6 +286,7 @@ def _latencies(blocks: Sequence[Block], _: Lines, comparison: Comparison) -> Ite
             figures=Figures(
                 columns=("isolation", *tables[0][1][0]),
                 rows=tuple((pti, *row) for pti, rows in tables for row in rows[1:]),
+                words=3,
             ),
         )
 
@@ -304,7 +311,9 @@ def _text_areas(blocks: Sequence[Block]) -> Iterator[Picture]:
         "text of programs. A program that reaches over two pages is counted in both.",
         drawings=tuple(drawings),
         figures=Figures(
-            columns=("build", "pages of", "pages", "programs", "text in them"), rows=tuple(rows)
+            columns=("build", "pages of", "pages", "programs", "text in them"),
+            rows=tuple(rows),
+            words=2,
         ),
     )
 
@@ -352,11 +361,12 @@ def _provenance(manifests: Sequence[Manifest]) -> Iterator[tuple[str, Figures]]:
                     )
                     for kernel in manifest.kernels
                 ),
+                words=6,
             ),
         )
         yield (
             f"Everything else of {manifest.run}",
-            Figures(columns=("what", "value"), rows=tuple(_inputs(manifest))),
+            Figures(columns=("what", "value"), rows=tuple(_inputs(manifest)), words=2),
         )
 
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Walks by the text that caused them: a bar for each build, in parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.comparison import Block, Per, Row
 from harness.metrics.catalogue import ORIGIN_TITLES
 from harness.model.reading import Source
 from harness.report import wording
-from harness.report.page.scales import linear
+from harness.report.page.scales import Scale, linear
 from harness.report.page.shapes import TEXT, WIDTH, Drawing, Line, Rect, Shape, Text, fitted
 from harness.report.walk_parts import PARTS, SIZES
 
@@ -69,12 +69,16 @@ def _bar(build: str, by_origin: dict[str, Row]) -> Bar:
     return Bar(build=build, parts=tuple(map(middle, PARTS)), total=middle("all"), why=why)
 
 
-def stacked(title: str, groups: Sequence[Bars]) -> Drawing | None:
-    """The picture: one scale for all sizes; None without walks."""
+def axis(groups: Iterable[Bars]) -> Scale:
+    """An axis that has room for all of ``groups``: pictures beside each other share one."""
+    totals = [bar.total for group in groups for bar in group.bars if bar.total is not None]
+    return linear(totals, LEFT, WIDTH - LEFT - WORDS)
+
+
+def stacked(title: str, groups: Sequence[Bars], scale: Scale) -> Drawing | None:
+    """The picture on the axis ``scale``, one for all sizes; None without walks."""
     if not groups:
         return None
-    totals = [bar.total for group in groups for bar in group.bars if bar.total is not None]
-    scale = linear(totals, LEFT, WIDTH - LEFT - WORDS)
     shapes: list[Shape] = []
     top = 0.0
     for group in groups:

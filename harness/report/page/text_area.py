@@ -69,8 +69,10 @@ def text_area(title: str, pages: TextPages) -> Drawing:
     if small:
         each = 1 if len(small) <= MOST_CELLS else -(-len(small) // MOST_CELLS)
         cells = list(_cells(small, pages, each))
-        what = "4 kB pages" if each == 1 else f"4 kB pages, {each} a cell"
-        shapes.append(Text(x=LEFT, y=top + TEXT, text=f"{len(small)} {what}"))
+        told = f"{wording.plural(len(small), 'page')} of 4 kB" + (
+            f", {each} a cell" if each > 1 else ""
+        )
+        shapes.append(Text(x=LEFT, y=top + TEXT, text=told))
         top += TEXT + 6
         for i, fill in enumerate(cells):
             x, y = LEFT + i % ACROSS * CELL, top + i // ACROSS * CELL

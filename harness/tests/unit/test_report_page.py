@@ -224,7 +224,7 @@ def test_any_ratios_can_be_drawn(values: list[list[float]], base: float) -> None
             ),
         )
     ]
-    drawing = forest.forest("pti=on", rows, tuple("abcd"), "z")
+    drawing = forest.forest("pti=on", rows, tuple("abcd"), "z", forest.axis(rows))
     assert drawing is not None
     inside(drawing)
 
