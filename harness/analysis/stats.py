@@ -19,6 +19,8 @@ MATERIAL = 1.25
 """A change by this factor, up or down, must be outside an interval that shows no difference."""
 SPAN = 10.0
 """An interval whose upper end is more than this many times the lower one gives no size."""
+POWER = 0.8
+"""With this probability the smallest effect is seen that a run is said to be able to see."""
 MAX_SEEDS = 100
 """More seeds than these are not counted out: "more than 100"."""
 
@@ -102,6 +104,9 @@ class Ratio:
     log_sd: float | None = (
         None  # standard deviation of the log ratio over seeds, where there is one
     )
+    p: float | None = None  # that a true ratio of 1 gives one as far from 1, or further
+    among: int = 1  # comparisons that were made together
+    adjusted: float | None = None  # p, corrected for these; None: made alone
 
     @property
     def verdict(self) -> Verdict:
@@ -109,13 +114,29 @@ class Ratio:
             return Verdict.UNDEFINED
         if self.low is None or self.high is None:
             return Verdict.ONE_SEED if self.n == 1 else Verdict.UNDEFINED
-        if self.high < 1:
-            return Verdict.LOWER
-        if self.low > 1:
-            return Verdict.HIGHER
+        if self.high < 1 or self.low > 1:
+            if self.chance:
+                return Verdict.UNDECIDED
+            return Verdict.LOWER if self.high < 1 else Verdict.HIGHER
         if self.low * MATERIAL > 1 and self.high < MATERIAL:
             return Verdict.NO_DIFFERENCE
         return Verdict.UNDECIDED
+
+    @property
+    def chance(self) -> bool:
+        """Its own interval leaves 1 out, but among so many comparisons one may do so by chance."""
+        if self.low is None or self.high is None or self.low <= 1 <= self.high:
+            return False
+        return self.adjusted is not None and self.adjusted > 1 - CONFIDENCE
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest change, as a factor above 1, whose interval would have left 1 out with
+        the probability POWER; None where the spread over seeds is not known."""
+        if self.method is not Method.PAIRED_LOG or self.log_sd is None or self.n < 2:
+            return None
+        error = self.log_sd / math.sqrt(self.n)
+        return math.exp((_t(self.n - 1) + _power(self.n - 1)) * error)
 
     @property
     def vague(self) -> bool:
@@ -193,7 +214,7 @@ def _paired(values: Sequence[float], base: Sequence[float]) -> Ratio:
             value=values[0] / base[0], n=1, method=Method.ONE_SEED, reason="one seed: no interval"
         )
     if not any(values) and all(base):
-        return Ratio(value=0.0, low=0.0, high=0.0, n=n, method=Method.CONSTANT)
+        return Ratio(value=0.0, low=0.0, high=0.0, n=n, method=Method.CONSTANT, p=0.0)
     if not all(values) or not all(base):
         return _fieller(values, base)
     logs = [math.log(y / x) for y, x in zip(values, base, strict=True)]
@@ -202,7 +223,9 @@ def _paired(values: Sequence[float], base: Sequence[float]) -> Ratio:
     half = _t(n - 1) * sd / math.sqrt(n)
     if half < 1e-12:
         value = math.exp(mean)
-        return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
+        return Ratio(
+            value=value, low=value, high=value, n=n, method=Method.CONSTANT, p=float(value == 1)
+        )
     return Ratio(
         value=math.exp(mean),
         low=math.exp(mean - half),
@@ -210,6 +233,7 @@ def _paired(values: Sequence[float], base: Sequence[float]) -> Ratio:
         n=n,
         method=Method.PAIRED_LOG,
         log_sd=sd,
+        p=_two_sided(mean, sd / math.sqrt(n), n - 1),
     )
 
 
@@ -241,6 +265,7 @@ def _fieller(values: Sequence[float], base: Sequence[float]) -> Ratio:
         high=(b + root) / a,
         n=n,
         method=Method.PAIRED_MEANS,
+        p=_two_sided(y - x, math.sqrt(max(0.0, syy + sxx - 2 * sxy)), n - 1),
     )
 
 
@@ -269,7 +294,9 @@ def _unpaired(values: Sequence[float], base: Sequence[float]) -> Ratio:
     vy, vx = variances[0] / len(logs_y), variances[1] / len(logs_x)
     if vy + vx < 1e-24:
         value = math.exp(difference)
-        return Ratio(value=value, low=value, high=value, n=n, method=Method.CONSTANT)
+        return Ratio(
+            value=value, low=value, high=value, n=n, method=Method.CONSTANT, p=float(value == 1)
+        )
     freedom = (vy + vx) ** 2 / (vy**2 / (len(logs_y) - 1) + vx**2 / (len(logs_x) - 1))
     half = _t(freedom) * math.sqrt(vy + vx)
     return Ratio(
@@ -279,6 +306,7 @@ def _unpaired(values: Sequence[float], base: Sequence[float]) -> Ratio:
         n=n,
         method=Method.UNPAIRED_LOG,
         log_sd=math.sqrt(sum(variances)),
+        p=_two_sided(difference, math.sqrt(vy + vx), freedom),
     )
 
 
@@ -306,7 +334,45 @@ def _c4(n: int) -> float:
     return math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
 
 
+def holm(given: Sequence[float]) -> tuple[float, ...]:
+    """The p values ``given``, corrected for being read together, in their order.
+
+    Holm, Scand. J. Stat. 6 (1979): whatever their dependence, the probability of one false
+    difference among all is at most the level at which the corrected ones are read.
+    """
+    order = sorted(range(len(given)), key=given.__getitem__)
+    out = [0.0] * len(given)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(given) - rank) * given[place]))
+        out[place] = largest
+    return tuple(out)
+
+
+def together(ratios: Sequence[Ratio]) -> tuple[Ratio, ...]:
+    """``ratios`` as comparisons that are read together; those without a p stay as they are."""
+    tested = [one.p for one in ratios if one.p is not None]
+    corrected = iter(holm(tested))
+    return tuple(
+        one if one.p is None else replace(one, among=len(tested), adjusted=next(corrected))
+        for one in ratios
+    )
+
+
+def _two_sided(value: float, error: float, freedom: float) -> float:
+    """Student's two-sided p of ``value`` with the standard error ``error``."""
+    if error == 0:
+        return float(value == 0)
+    return 2 * float(scipy.special.stdtr(freedom, -abs(value) / error))
+
+
 @functools.lru_cache(maxsize=256)
 def _t(freedom: float) -> float:
     """Two-sided 95 % quantile of Student's t."""
     return float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+@functools.lru_cache(maxsize=256)
+def _power(freedom: float) -> float:
+    """One-sided quantile of Student's t for POWER."""
+    return float(scipy.special.stdtrit(freedom, POWER))

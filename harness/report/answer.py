@@ -11,7 +11,8 @@ from harness.analysis.comparability import Settings
 from harness.analysis.comparison import Block, Cell, Comparison
 from harness.model.trial_settings import Pti
 from harness.report import wording
-from harness.report.decisive import Decided, decided
+from harness.report.decisive import Decided
+from harness.report.question_lines import comparisons, question_lines
 from harness.report.summary import entries, sentence
 from harness.report.switches import arithmetic
 from harness.report.tables import TextCell, scale_of, tone, unit
@@ -64,6 +65,7 @@ class Answer:
     params: str
     seeds: str  # of most columns
     baseline: str
+    comparisons: int  # ratios that were read together; 0: none was
     columns: tuple[Column, ...]
     lines: tuple[AnswerLine, ...]
     arithmetic: tuple[str, ...]  # how walks come about
@@ -89,7 +91,7 @@ def _answer(
     pairs = [(block, build) for block in blocks for build in block.builds]
     seeds = [block.seeds[build] for block, build in pairs]
     usual = max(seeds, key=seeds.count, default=())
-    lines = {str(block.settings.pti): decided(block) for block in blocks}
+    lines = question_lines(blocks)
     shared = [one for one in blocks[0].notes if all(one in block.notes for block in blocks)]
     notes = [
         *shared,
@@ -112,6 +114,7 @@ def _answer(
         params=wording.params_line(first),
         seeds=wording.seeds_line(usual),
         baseline=next((block.baseline for block in blocks if block.baseline), ""),
+        comparisons=comparisons(lines),
         columns=tuple(
             Column(
                 pti=block.settings.pti,
@@ -304,6 +307,8 @@ def legend(shown: Iterable[Answer]) -> tuple[str, ...]:
     words = ["Medians over seeds"]
     if baselines and any(one.verdicts for one in answers):
         words.append(f"×: ratio to {', '.join(baselines)}, paired by seed")
+    if any(one.comparisons > 1 for one in answers):
+        words.append("?: only when read alone, not among all comparisons of its question (Holm)")
     if any(line.unit == "/s" for one in answers for line in one.lines):
         words.append("/s: per second of guest time")
     return ("; ".join(words) + ".",) if any(one.lines for one in answers) else ()

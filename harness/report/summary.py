@@ -9,7 +9,7 @@ from harness.analysis.stats import Method, Ratio, Verdict
 from harness.report import wording
 from harness.report.decisive import Decided
 
-NONE, NEW, NO_RATIO = "none", "new", "no ratio"
+NONE, NEW, NO_RATIO, CHANCE = "none", "new", "no ratio", "chance"
 """Groups of a sentence beside those of the verdicts."""
 
 
@@ -20,6 +20,7 @@ class Clause:
     group: str
     head: str  # words that begin the group: "fewer", "no difference in"
     body: str
+    smallest: float | None = None  # change that would have been seen, where there is none
 
 
 def sentence(block: Block, build: str, lines: Sequence[Decided]) -> str:
@@ -47,6 +48,7 @@ _ORDER = (
     NEW,
     Verdict.NO_DIFFERENCE.value,
     NONE,
+    CHANCE,
     Verdict.UNDECIDED.value,
     Verdict.ONE_SEED.value,
     NO_RATIO,
@@ -57,8 +59,10 @@ def _grouped(clauses: Sequence[Clause]) -> Iterator[str]:
     for group in _ORDER:
         heads = dict.fromkeys(clause.head for clause in clauses if clause.group == group)
         for head in heads:
-            bodies = [c.body for c in clauses if (c.group, c.head) == (group, head)]
-            yield f"{head} {_listed(bodies)}"
+            own = [c for c in clauses if (c.group, c.head) == (group, head)]
+            seen = max((c.smallest for c in own if c.smallest is not None), default=None)
+            told = "" if seen is None else f", where ×{wording.factor(seen)} would have shown"
+            yield f"{head} {_listed([c.body for c in own])}{told}"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -81,6 +85,11 @@ def _clause(noun: str, row: Row, block: Block, build: str) -> Clause | None:
         body = f"{noun} (×{wording.factor(ratio.value)}, {ratio.reason})"
         return Clause(group=NO_RATIO, head="undecided:", body=body)
     if verdict is Verdict.UNDECIDED:
+        if ratio.chance:
+            head = (
+                f"different if read alone, not among {wording.plural(ratio.among, 'comparison')}:"
+            )
+            return Clause(group=CHANCE, head=head, body=f"{noun} ({wording.ratio(ratio)})")
         size = f"about ×{wording.order(ratio.value)}" if ratio.vague else wording.ratio(ratio)
         body = f"{noun} ({size}; {wording.settle(ratio)})"
         return Clause(group=verdict.value, head="undecided:", body=body)
@@ -89,7 +98,12 @@ def _clause(noun: str, row: Row, block: Block, build: str) -> Clause | None:
         Verdict.HIGHER: more,
         Verdict.NO_DIFFERENCE: "no difference in",
     }
-    return Clause(group=verdict.value, head=heads[verdict], body=f"{noun} ({_size(ratio)})")
+    return Clause(
+        group=verdict.value,
+        head=heads[verdict],
+        body=f"{noun} ({_size(ratio)})",
+        smallest=ratio.smallest if verdict is Verdict.NO_DIFFERENCE else None,
+    )
 
 
 def _size(ratio: Ratio) -> str:

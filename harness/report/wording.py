@@ -149,6 +149,8 @@ def brief(value: Ratio) -> str:
     """A ratio without its interval, for a narrow table; "" where there is none."""
     if value.value is None:
         return ""
+    if value.chance and not value.vague:
+        return f"×{factor(value.value)}?"
     if value.vague or value.verdict in (Verdict.UNDECIDED, Verdict.UNDEFINED):
         return "undecided"
     if value.low is None or value.high is None or value.method is Method.CONSTANT:

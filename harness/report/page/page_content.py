@@ -10,10 +10,10 @@ from harness.metrics.catalogue import ORIGIN_TITLES
 from harness.model.records import Manifest
 from harness.model.trial_settings import Pti
 from harness.report import answer, terminal, wording
-from harness.report.decisive import Decided, decided
 from harness.report.named import NamedTable, named_table
 from harness.report.page import by_programs, curves, forest, latency, stacked_walks, text_area
 from harness.report.page.shapes import Drawing, build_style, shape_of
+from harness.report.question_lines import Lines, question_lines
 from harness.report.tables import TextTable, table
 from harness.report.verdict_table import VerdictTable, verdict_table
 from harness.report.walk_parts import PARTS
@@ -142,14 +142,11 @@ def _blocks(one: answer.Answer, comparison: Comparison) -> list[Block]:
 
 
 def _pictures(blocks: Sequence[Block], comparison: Comparison) -> Iterator[Picture]:
-    lines = {str(block.settings.pti): decided(block) for block in blocks}
+    lines = question_lines(blocks)
     makers = (_ratios, _walks, _curves, _latencies)
     for make in makers:
         yield from make(blocks, lines, comparison)
     yield from _text_areas(blocks)
-
-
-Lines = Mapping[str, Sequence[Decided]]
 
 
 def _ratios(blocks: Sequence[Block], lines: Lines, comparison: Comparison) -> Iterator[Picture]:

@@ -50,14 +50,27 @@ def test_page_sizes_stand_in_one_line() -> None:
 
 
 def test_sentences() -> None:
-    found = answered(made.run(seeds=(1, 2, 3)))
+    found = answered(made.run(seeds=(1, 2, 3, 4, 5)))
     first = found.verdicts[0]
     assert (first.build, first.pti) == ("bpf_prog_pack", "pti=on")
     assert "3 of 4 kB instead of 22 of 4 kB" in first.sentence
-    assert "fewer 4 kB walks (×0.67 [0.57, 0.79])" in first.sentence
-    assert first.sentence.endswith("95 % intervals over 3 seeds.")
+    assert "fewer 4 kB walks (×0.68 [0.64, 0.72])" in first.sentence
+    assert first.sentence.endswith("95 % intervals over 5 seeds.")
     off = next(v for v in found.verdicts if v.pti == "pti=off")
     assert "no difference in 4 kB walks" in off.sentence
+    assert re.search(r"where ×1\.\d\d would have shown", off.sentence)
+
+
+def test_what_may_be_chance_among_so_many_is_said_to_be_so() -> None:
+    """Three seeds, 20 comparisons: an interval that leaves 1 out alone is not enough."""
+    found = answered(made.run(seeds=(1, 2, 3)))
+    assert found.comparisons == 20
+    first = found.verdicts[0]
+    head = "different if read alone, not among 20 comparisons: 4 kB walks (×0.67 [0.57, 0.79])"
+    assert head in first.sentence
+    assert "fewer 4 kB walks of BPF text" in first.sentence
+    assert found.lines[0].cells[1].ratio == "×0.67?"
+    assert found.lines[0].cells[1].tone == ""
 
 
 def test_one_seed_has_no_interval_and_claims_nothing() -> None:
