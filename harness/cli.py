@@ -11,7 +11,13 @@ import click
 from harness import pipeline
 from harness.cli_settings import setting_option, setting_options, take_settings
 from harness.config import options
-from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, BenchError, UserError
+from harness.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_REGRESSION,
+    EXIT_TRIAL_FAILED,
+    BenchError,
+    UserError,
+)
 from harness.model.specs import MAX_SEEDS
 from harness.model.trial_settings import SUITE_SETTINGS
 from harness.paths import RESULTS
@@ -20,6 +26,7 @@ EPILOG = """
 \b
 Exit codes:
   0    done
+  1    history --fail-on-regression: the last night is worse, or changed without a cause
   2    bad input: an option, a configuration, a kernel or a result file
   3    a prerequisite is missing, or a step outside the measurement broke
   4    some trial failed (the others are kept)
@@ -191,16 +198,17 @@ def compare(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "folded"]),
+    type=click.Choice(["html", "mail", "commit", "folded"]),
     default="html",
     show_default=True,
-    help="html: a page with pictures, one file without network; folded: walks as stacks, for "
-    "speedscope and flame graphs.",
+    help="html: a page with pictures, one file without network; mail: plain text of 72 columns; "
+    "commit: its tables only; folded: walks as stacks, for speedscope and flame graphs.",
 )
 @click.option(
     "--to",
     metavar="FILE",
-    help="File to write, - for standard output. Default: report.html (or .folded) beside the run.",
+    help="File to write, - for standard output. Default: report.html (.txt, .commit, .folded) in "
+    "the run's folder.",
 )
 @_out("Folder that holds the runs.")
 def report(
@@ -234,6 +242,32 @@ def export(run_name: str, form: str, out: Path) -> None:
     click.echo(pipeline.export(run_name, form, out), nl=False)
     for note in pipeline.export_notes(run_name, form, out):
         click.echo(f"not in it: {note}", err=True)
+
+
+@cli.command()
+@_out("Folder that holds the runs.")
+@click.option("--suite", "-s", help="Runs of this suite only. Default: all.")
+@click.option("--full", is_flag=True, help="Every night and every changed reading.")
+@click.option(
+    "--fail-on-regression",
+    is_flag=True,
+    help="End with 1 where the last night has a reading that became worse, a change without a "
+    "changed input, or a failed trial.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def history(
+    out: Path, suite: str | None, full: bool, fail_on_regression: bool, as_json: bool
+) -> None:
+    """Say what changed from night to night, with which input, and since when.
+
+    In exact mode equal inputs give equal values: any changed value is a change, and one without a
+    changed input is a fault of the lab. With a new kernel a change is real where the seeds agree on
+    it, and layout where they do not, since text lies elsewhere.
+    """
+    shown = pipeline.folder_history(out, suite)
+    pipeline.show_history(shown, full=full, as_json=as_json)
+    if fail_on_regression and shown.bad:
+        sys.exit(EXIT_REGRESSION)
 
 
 @cli.command("replay")

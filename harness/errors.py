@@ -5,6 +5,7 @@ One base class, caught once, in the command line. The message is one line that n
 the value at fault; ``remedy`` says how to mend it.
 """
 
+EXIT_REGRESSION = 1
 EXIT_BAD_INPUT = 2
 EXIT_PREREQUISITE = 3
 EXIT_TRIAL_FAILED = 4

@@ -12,6 +12,7 @@ from harness.kernel import Kernel
 from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
+from harness.pipeline.history_view import FolderHistory, folder_history, show_history
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.reporting import report
@@ -32,6 +33,7 @@ from harness.pipeline.views import (
 __all__ = [
     "PRUNE_DAYS",
     "REPLAYABLE",
+    "FolderHistory",
     "Progress",
     "ReplayRequest",
     "RunOutcome",
@@ -43,6 +45,7 @@ __all__ = [
     "describe_kernels",
     "export",
     "export_notes",
+    "folder_history",
     "listing",
     "profile_names",
     "replay",
@@ -50,6 +53,7 @@ __all__ = [
     "run",
     "shell",
     "show",
+    "show_history",
     "show_profiles",
     "show_validation",
     "validate",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reports of saved runs as files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
@@ -9,9 +9,15 @@ from harness.paths import RESULTS
 from harness.pipeline.views import comparison, questions_of
 from harness.report.folded import folded
 from harness.report.page import render
+from harness.report.plain_text import commit_message, mail
 from harness.store import find_run
 
-FILES = {"html": "report.html", "folded": "report.folded"}
+FILES = {
+    "html": "report.html",
+    "folded": "report.folded",
+    "mail": "report.txt",
+    "commit": "report.commit",
+}
 """What each format's file is called in the folder of the first run."""
 STANDARD_OUTPUT = "-"
 
@@ -31,7 +37,14 @@ def report(
     Raises UserError where runs may not be compared or the file cannot be written.
     """
     compared = comparison(runs, root, baseline, allow)
-    text = folded(compared) if form == "folded" else render(compared, questions_of(compared))
+    questions = questions_of(compared)
+    makers: dict[str, Callable[[], str]] = {
+        "html": lambda: render(compared, questions),
+        "folded": lambda: folded(compared),
+        "mail": lambda: mail(compared, questions),
+        "commit": lambda: commit_message(compared, questions),
+    }
+    text = makers[form]()
     if to == STANDARD_OUTPUT:
         print(text, end="")
         return None

@@ -23,12 +23,12 @@ GAP = 2
 
 def print_answer(console: Console, answer: Answer) -> None:
     """Print ``answer`` at the console's width."""
-    console.print(Rule(Text(_title(answer), style="bold"), align="left", characters="─"))
+    console.print(Rule(Text(title(answer), style="bold"), align="left", characters="─"))
     if answer.question:
         console.print(Text(answer.question, style="bold"))
     console.print(Text(f"{answer.settings}  {answer.params}  {answer.seeds}", style="dim"))
     if answer.lines:
-        for line in _tables(answer, console.width):
+        for line in answer_table(answer, console.width):
             console.print(line)
     if answer.arithmetic or answer.verdicts:
         console.print()
@@ -50,7 +50,8 @@ def print_lines(console: Console, style: str, lines: Sequence[str]) -> None:
         console.print(Text(line, style=style))
 
 
-def _title(answer: Answer) -> str:
+def title(answer: Answer) -> str:
+    """Which builds are compared by what."""
     builds = list(dict.fromkeys(column.build for column in answer.columns))
     others = [build for build in builds if build != answer.baseline]
     if not answer.baseline or not others:
@@ -79,8 +80,9 @@ class _Column:
     ratio: int  # widest ratio
 
 
-def _tables(answer: Answer, width: int) -> Iterator[Text]:
-    """All settings side by side where they fit, else one table below the other."""
+def answer_table(answer: Answer, width: int) -> Iterator[Text]:
+    """The lines of ``answer``: all settings side by side where they fit, else one table below
+    the other."""
     every = tuple(range(len(answer.columns)))
     for stacked in (False, True):
         layout = _layout(answer, every, stacked)

@@ -233,10 +233,14 @@ def _detail(row: Row) -> str:
     words = ["perf"] if row.source is Source.PERF and not origin else []
     if _is_counted_calls(row):
         words.append("counted calls")
-    for key, value in series.without_cycle(row):
+    return ", ".join([*words, *label_words(series.without_cycle(row))])
+
+
+def label_words(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """``labels`` in words: ``BPF text``, ``while loading``, ``window measured``."""
+    for key, value in labels:
         known = {"origin": ORIGIN_TITLES, "at": _EDGES, "phase": _PHASES}.get(key)
-        words.append(known.get(value, value) if known else f"{key} {value}")
-    return ", ".join(words)
+        yield known.get(value, value) if known else f"{key} {value}"
 
 
 def unit(row: Row, scale: int) -> str:
