@@ -30,11 +30,14 @@ static void *cpus[MAX_VCPUS];
 static bool locks[MAX_VCPUS];
 static bool several, threads;
 static pthread_t first_thread;
+static void **first_current;	/* where QEMU says which vCPU runs, in the first thread */
 
 static void *running(void)
 {
 	static _Thread_local void **current;
 
+	if (!threads)
+		return *first_current;
 	if (!current)
 		current = dlsym(RTLD_DEFAULT, "current_cpu");
 	return *current;
@@ -56,12 +59,15 @@ bool smp_init(int vcpus)
 
 bool smp_vcpu_begins(unsigned int index)
 {
+	plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
 	if (!several)
 		return true;
 	cpus[index] = get_cpu(index);
 	init_cflags(cpus[index], true);
-	if (!index)
+	if (!index) {
 		first_thread = pthread_self();
+		first_current = dlsym(RTLD_DEFAULT, "current_cpu");
+	}
 	if (pthread_equal(pthread_self(), first_thread))
 		return true;
 	threads = true;
@@ -98,8 +104,11 @@ qemu_plugin_u64 smp_score(size_t field)
 
 struct score *score_of(unsigned int vcpu)
 {
-	/* It moves when vCPUs beyond the 16th are announced. */
-	if (!plugin.ended)
+	/*
+	 * It moves when vCPUs beyond the 16th are announced, which in one thread happens while
+	 * none executes.
+	 */
+	if (threads && !plugin.ended)
 		plugin.scores = qemu_plugin_scoreboard_find(plugin.scoreboard, 0);
 	return &plugin.scores[vcpu];
 }
