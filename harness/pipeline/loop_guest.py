@@ -107,8 +107,9 @@ class LoopGuest:
         if f"{name}: done" not in console:
             message = next((x for x in console.splitlines() if x.startswith(f"{name}:")), "")
             last = (ended.stderr.strip() or console.strip()).splitlines()[-1:]
+            why = message or ended.stopped or " ".join(last)
             raise InfrastructureError(
-                f"the loops did not run on {self.profile}: {message or ' '.join(last)}",
+                f"the loops did not run on {self.profile}: {why}",
                 "try `execmem-bench shell` with this kernel",
             )
         return console

@@ -33,6 +33,9 @@ def verdict(record: TrialRecord) -> Accelerator:
     """What the check's record says of the PMU."""
     if record.status is not TrialStatus.OK:
         message = record.failure.message if record.failure else "no reason given"
+        if record.failure is not None and record.failure.kind == "silent":
+            # The probe ran: it is not the kernel's console that is missing.
+            message = "KVM ran the probe's boot sector, and the kernel wrote nothing"
         return Accelerator(works=False, reason=f"the PMU check failed: {message}")
     readings = {reading.name: reading for reading in record.readings}
     counted = readings["pmu.instructions"]

@@ -15,10 +15,6 @@ from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot
 from harness.targets.target import Ended, Model, Payload
 
-SILENT_S = 180.0
-"""A guest that has written nothing at all after this wall time never will: only unpacking the
-kernel comes before its first line."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class QemuTarget:
@@ -35,7 +31,6 @@ class QemuTarget:
         result = boot(
             request,
             timeout_s=payload.timeout_s,
-            silent_s=SILENT_S,
             on_console=console.Watcher(),
             on_channel=_follow(payload.on_progress),
             should_stop=payload.should_stop,

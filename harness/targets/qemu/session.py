@@ -2,15 +2,19 @@
 """One boot from start to end: run QEMU, follow its two files, stop it in time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import proc
+from harness.model.trial_settings import Mode
 from harness.targets.qemu.argv import VmRequest, qemu_argv
 from harness.targets.target import INTERRUPTED
 
 POLL_S = 0.25
+SILENT_S: Mapping[Mode, float] = {Mode.EXACT: 180.0, Mode.FAST: 180.0, Mode.KVM: 30.0}
+"""A guest that has written nothing at all after this wall time never will: only unpacking the
+kernel comes before its first line, which takes a second or two where hardware executes it."""
 FILE_BYTES = 1 << 30
 """A guest that writes more than this to a file is ended: it would only fill the disk."""
 
@@ -65,12 +69,14 @@ def boot(
 ) -> VmResult:
     """Boot ``request`` and wait until QEMU ends, for at most ``timeout_s`` of wall time.
 
-    A guest that has written nothing to either file after ``silent_s`` is ended then.
+    A guest that has written nothing to either file after ``silent_s`` is ended then; None:
+    after SILENT_S of its mode.
     The watchers see the console's and the channel's bytes as they appear and may end the
     guest early; ``should_stop`` is asked several times a second (interruption).
     Raises PrerequisiteError when QEMU is not installed.
     """
     began = time.monotonic()
+    silent_s = SILENT_S[request.mode] if silent_s is None else silent_s
     followers = [
         _Follower(request.console, on_console),
         _Follower(request.channel, on_channel),
@@ -87,7 +93,7 @@ def boot(
             passed = time.monotonic() - began
             if passed > timeout_s:
                 stopped = stopped or f"timed out after {timeout_s:g} s of wall time; killed"
-            if silent_s is not None and passed > silent_s and not any(f.offset for f in followers):
+            if passed > silent_s and not any(f.offset for f in followers):
                 stopped = stopped or f"nothing written after {silent_s:g} s of wall time"
             if should_stop():
                 stopped = stopped or INTERRUPTED

@@ -11,7 +11,7 @@ import pytest
 from harness.config import definitions
 from harness.errors import PrerequisiteError, UserError
 from harness.model.reading import Reading, Source, Status, unknown
-from harness.model.records import TrialRecord, TrialStatus
+from harness.model.records import Failure, TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import pmu
 from harness.pipeline.choose import choose, needs_probe
@@ -88,6 +88,20 @@ def checked(counted: int | None, expected: int = 1000) -> TrialRecord:
 )
 def test_a_pmu_is_believed_only_when_it_counts(counted: int | None, works: bool) -> None:
     assert pmu.verdict(checked(counted)).works is works
+
+
+def test_a_kernel_that_is_silent_under_kvm_is_kvms_fault() -> None:
+    """KVM that runs the probe's boot sector and no kernel: not a word of serial options."""
+    silent = replace(
+        checked(1000),
+        status=TrialStatus.FAILED,
+        failure=Failure(kind="silent", message="no line on ttyS0: build it with CONFIG_TTY=y"),
+    )
+    found = pmu.verdict(silent)
+    assert not found.works
+    assert found.reason == (
+        "the PMU check failed: KVM ran the probe's boot sector, and the kernel wrote nothing"
+    )
 
 
 def test_a_check_that_failed_is_no_pmu() -> None:

@@ -16,7 +16,9 @@ from harness.itlb.reference import load_profile
 from harness.pipeline import hardware, loop_guest, validation
 from harness.pipeline.hardware import Hardware, PerfEvent
 from harness.pipeline.validation import Check, Counts, Validation, Verdict
+from harness.targets import trial_files
 from harness.targets.qemu.accel import Accelerator
+from harness.targets.qemu.session import VmResult
 
 LOOPS = known_answers.loops("skylake-sp")
 
@@ -119,6 +121,31 @@ def test_what_perf_counted_beside_what_it_must() -> None:
     (row,) = hardware.compared({1: LOOPS[0]}, {LOOPS[0]: 30}, counted)
     assert (row.expected, row.counted) == (3000, 3050)
     assert row.error == pytest.approx(50 / (LOOPS[0].pages * loop_guest.ROUNDS * 100))
+
+
+def test_a_kvm_guest_that_does_not_end_costs_no_other_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KVM that runs the probe and no kernel: what the model counted is told all the same."""
+    guest = loop_guest.LoopGuest(
+        image=tmp_path, plugin=tmp_path, program=tmp_path / "loops.c", profile="p", pti="on"
+    )
+
+    def silent(*_: Any, **__: Any) -> VmResult:
+        (tmp_path / trial_files.CONSOLE).write_text("")
+        why = "nothing written after 30 s of wall time"
+        return VmResult(returncode=None, stopped=why, stderr="", seconds=30.0)
+
+    monkeypatch.setattr(loop_guest, "boot", silent)
+    monkeypatch.setattr("harness.image.cpio.write", lambda *_: None)
+    event = PerfEvent(name="w", type=4, config=0x285)
+    monkeypatch.setattr(hardware, "wanted", lambda _: (event,))
+    works = Accelerator(works=True, reason="a kvm guest ran the probe's boot sector")
+    found = hardware.measure(guest, [{1: LOOPS[0]}], {LOOPS[0]: 1}, tmp_path, works)
+    assert found == Hardware(
+        note="not counted: the KVM guest: the loops did not run on p: "
+        "nothing written after 30 s of wall time"
+    )
 
 
 def test_without_kvm_nothing_is_counted(tmp_path: Path) -> None:

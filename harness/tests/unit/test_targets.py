@@ -11,7 +11,7 @@ from harness.errors import DataError, UserError
 from harness.guest.agent import frames
 from harness.image.guest_layers import Layer
 from harness.model.specs import TrialSpec
-from harness.model.trial_settings import Counters
+from harness.model.trial_settings import Counters, Mode
 from harness.targets import trial_files
 from harness.targets.qemu import session
 from harness.targets.qemu.qemu_target import QemuTarget, vm_request
@@ -84,6 +84,23 @@ def test_qemu_that_wrote_nothing(monkeypatch: pytest.MonkeyPatch, payload: Paylo
 def test_a_user_who_stops(monkeypatch: pytest.MonkeyPatch, payload: Payload) -> None:
     stopped = replace(payload, should_stop=lambda: True)
     assert booted(monkeypatch, stopped, "exec sleep 60").stopped == INTERRUPTED
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_silence_is_judged_by_what_executes_the_guest(
+    monkeypatch: pytest.MonkeyPatch, payload: Payload, mode: Mode
+) -> None:
+    """A kernel that hardware executes writes within seconds: a KVM that runs a boot sector and no
+    kernel cost two minutes of every run."""
+    monkeypatch.setattr(session, "SILENT_S", {**session.SILENT_S, Mode.KVM: 0.1})
+    monkeypatch.setattr(session, "POLL_S", 0.02)
+    of_mode = replace(payload, spec=replace(payload.spec, mode=mode), timeout_s=0.5)
+    stopped = booted(monkeypatch, of_mode, "exec sleep 60").stopped
+    if mode is Mode.KVM:
+        assert stopped == "nothing written after 0.1 s of wall time"
+    else:
+        assert stopped == "timed out after 0.5 s of wall time; killed"
+    assert session.SILENT_S[Mode.EXACT] >= 180
 
 
 def test_a_guest_that_writes_without_end(monkeypatch: pytest.MonkeyPatch, payload: Payload) -> None:

@@ -50,8 +50,6 @@ def test_a_guest_that_ends_is_not_stopped(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (result.returncode, result.stopped) == (0, "")
 
 
-def test_without_a_limit_silence_is_allowed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_for_some_time_silence_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result = booted(monkeypatch, tmp_path, "sleep 0.5", None)
     assert (result.returncode, result.stopped) == (0, "")
