@@ -57,6 +57,7 @@ class RunRequest:
     baseline: str | None = None  # kernel that ratios are taken against
     out: Path = RESULTS
     resume: str | None = None  # a run to resume; nothing else need be given then
+    again: str | None = None  # a run whose trials are all run anew; as resume, to a new run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +130,8 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     """
     machine = machine or Machine()
     saved = None
-    if request.resume is not None:
-        saved = resuming.saved_run(request.resume, request.out, _given(request))
+    if (name := request.resume or request.again) is not None:
+        saved = resuming.saved_run(name, request.out, _given(request))
         request = _as_saved(request, saved)
     planned = plan(request, machine) if saved is None else _plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO
@@ -154,7 +155,7 @@ def _given(request: RunRequest) -> dict[str, object]:
     """The options that were given beside --resume and have to do with what is run."""
     values = {f.name: getattr(request, f.name) for f in fields(request)}
     values |= request.settings
-    beside = ("resume", "out", "jobs", "settings")
+    beside = ("resume", "again", "out", "jobs", "settings")
     absent = {"trace": False, "params": {}}
     return {n: v for n, v in values.items() if n not in beside and v != absent.get(n)}
 
@@ -162,7 +163,7 @@ def _given(request: RunRequest) -> dict[str, object]:
 def _as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
     return replace(
         request,
-        resume=str(saved.path),
+        resume=str(saved.path) if request.resume is not None else None,
         kernels=saved.kernels,
         trace=saved.trace,
         baseline=saved.manifest.baseline,

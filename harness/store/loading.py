@@ -15,6 +15,8 @@ from harness.store.schema import check_version
 
 MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
+REFERENCE = "reference"
+"""Folder of runs that come with the program."""
 
 Document = TypeVar("Document", Manifest, TrialRecord)
 
@@ -55,12 +57,15 @@ def load_run(path: Path) -> LoadedRun:
 def find_run(name: str, root: Path) -> Path:
     """The folder of a run given as a path, a run id, the start of one, or ``latest``.
 
-    Raises UserError, listing the latest runs, when there is none or more than one.
+    The runs that come with the program, in ``reference`` below ``root``, have names too;
+    ``latest`` is one of them only where there is no other. Raises UserError, listing the latest
+    runs, when there is none or more than one.
     """
     given = Path(name)
     if (given / MANIFEST).is_file() or (given.name in (MANIFEST, RECORDS) and given.is_file()):
         return given
-    runs = sorted(p.parent for p in root.glob(f"*/{MANIFEST}"))
+    own = sorted(p.parent for p in root.glob(f"*/{MANIFEST}"))
+    runs = [*sorted(p.parent for p in root.glob(f"{REFERENCE}/*/{MANIFEST}")), *own]
     if name == "latest" and runs:
         return runs[-1]
     matches = [run for run in runs if run.name == name] or [

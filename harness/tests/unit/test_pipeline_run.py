@@ -3,11 +3,8 @@
 
 import errno
 import json
-import os
 import re
 import shutil
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,97 +14,25 @@ import pytest
 from harness.config import definitions
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
-from harness.image.guest_layers import Layer
-from harness.itlb.plugin import Plugin
-from harness.kernel import Kernel
 from harness.model.reading import Source
-from harness.model.records import KernelIdentity, TrialRecord, TrialStatus
+from harness.model.records import TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import Progress, RunOutcome, RunRequest, run, views
-from harness.pipeline.frozen import Frozen
-from harness.pipeline.machine import Machine
-from harness.pipeline.prepare import Prepared
 from harness.pipeline.replaying import ReplayRequest, replay
 from harness.store import Run, load_run
 from harness.targets import trial_files
-from harness.targets.qemu.accel import Accelerator
 from harness.targets.recorded import RecordedTarget
-from harness.targets.target import INTERRUPTED, Ended, Payload, Target
-from harness.tests.golden import DATA
-from harness.tests.unit.captured_trials import SNAPSHOTS
-from harness.tests.unit.test_guest_wire import READING, SENT, channel
-
-CAPTURED = DATA / "counters" / "trials" / SNAPSHOTS
-CONSOLE = (DATA / "trial" / "console.log").read_bytes()
-WINDOWS = ("windows", SENT["windows"])
-SEEDS = (1, 2, 3)
-Change = Callable[[Ended], Ended]
-
-
-@pytest.fixture(scope="module")
-def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The raw folder of a trial that ended well."""
-    folder = tmp_path_factory.mktemp("captured")
-    for path in CAPTURED.iterdir():
-        shutil.copy(path, folder)
-    (folder / trial_files.CONSOLE).write_bytes(CONSOLE)
-    return folder
-
-
-@dataclass(frozen=True)
-class Altered:
-    """The captured trial, but for the seeds in ``changes``; ``seen`` are the payloads."""
-
-    recorded: RecordedTarget
-    changes: dict[int, Change]
-    seen: list[Payload]
-
-    def run(self, payload: Payload) -> Ended:
-        self.seen.append(payload)
-        ended = self.recorded.run(payload)
-        change = self.changes.get(payload.spec.seed)
-        return change(ended) if change else ended
-
-
-def prepared(
-    kernels: str | None, frozen: Frozen, progress: Progress, *, model: bool, **_: Any
-) -> Prepared:
-    """What is made ready for a run, of nothing: no target of these tests boots it."""
-    names = (kernels or "upstream").split(",")
-    return Prepared(
-        frozen=frozen,
-        kernels={
-            name: Kernel(
-                identity=KernelIdentity(name=name, image_sha256=name),
-                title=name,
-                image=Path("/nowhere"),
-                variant=definitions.variants()[name],
-            )
-            for name in names
-        },
-        bench=None,
-        selftests=None,
-        layers={"base": Layer(name="base", path=Path("/nowhere"), sha256="")},
-        plugin=Plugin(path=Path("/nowhere"), sha256="plugin") if model else None,
-        programs={},
-    )
-
-
-def machine(target: Target, kvm: bool = False) -> Machine:
-    return Machine(
-        target=target,
-        prepare=prepared,
-        probe=lambda: Accelerator(works=kvm, reason="as the test has it"),
-        version=lambda: "QEMU of a test",
-    )
-
-
-def started(
-    captured: Path, out: Path, changes: dict[int, Change] | None = None, **request: Any
-) -> RunOutcome:
-    target = Altered(RecordedTarget(folder=captured), changes or {}, [])
-    asked = {"suite": "smoke", "kernels": "upstream", "seeds": SEEDS, "jobs": 1, "out": out}
-    return run(RunRequest(**{**asked, **request}), Progress(quiet=True), machine(target))
+from harness.targets.target import Ended, Payload
+from harness.tests.unit.recorded_machine import (
+    WINDOWS,
+    Altered,
+    Change,
+    interrupted,
+    machine,
+    started,
+    with_console,
+)
+from harness.tests.unit.test_guest_wire import READING, channel
 
 
 def resumed(captured: Path, first: RunOutcome, **request: Any) -> RunOutcome:
@@ -173,10 +98,6 @@ def test_a_saved_run_is_a_target(captured: Path, tmp_path: Path) -> None:
 
 def sends(*records: tuple[str, Any], **more: Any) -> Change:
     return lambda ended: replace(ended, channel=channel(WINDOWS, *records, **more))
-
-
-def with_console(line: str) -> Change:
-    return lambda ended: replace(ended, console=CONSOLE + line.encode() + b"\n", channel=b"")
 
 
 def reads(files: dict[str, bytes]) -> Change:
@@ -287,10 +208,6 @@ def test_a_record_that_is_refused_fails_its_trial_alone(
 def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(
     captured: Path, tmp_path: Path
 ) -> None:
-    def interrupted(ended: Ended) -> Ended:
-        signal_to_self()
-        return replace(ended, returncode=None, stopped=INTERRUPTED)
-
     first = started(captured, tmp_path, {2: interrupted})
     assert (first.done, first.interrupted) == (1, True)
     assert list(by_seed(first)) == [1]
@@ -299,11 +216,6 @@ def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(
     assert list(by_seed(again)) == [1, 2, 3]
     with pytest.raises(UserError, match=r"--seeds 1,2: run .* was made with 1,2,3"):
         resumed(captured, first, seeds=(1, 2))
-
-
-def signal_to_self() -> None:
-    assert threading.current_thread() is not threading.main_thread()
-    os.kill(os.getpid(), 2)
 
 
 def test_a_failed_trial_is_made_again_when_a_run_is_resumed(captured: Path, tmp_path: Path) -> None:
