@@ -16,7 +16,7 @@ OPTIONS  = $(foreach name,$(NAMED),$(call given,$(name))) \
            $(foreach param,$(PARAMS),--param '$(param)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test test-long check format lock clean
+.PHONY: help setup bench nightly timer test test-long check format lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,6 +32,19 @@ $(STAMP): harness/setup.sh pyproject.toml requirements.txt requirements-dev.txt
 
 bench: $(STAMP) ## build the kernels, boot them, measure, compare
 	@$(BENCH) run $(OPTIONS)
+
+nightly: $(STAMP) ## once more, and what changed since the night before: history, site
+	@$(BENCH) nightly $(OPTIONS)
+
+UNITS := configs/systemd
+UNIT_DIR ?= /etc/systemd/system
+
+timer: $(STAMP) ## have systemd run `make nightly` every night
+	@for unit in $(UNITS)/*; do \
+	    sed 's|@CHECKOUT@|$(CURDIR)|g' $$unit >$(UNIT_DIR)/$${unit##*/} || exit; done
+	@[ ! -d /run/systemd/system ] || \
+	    { systemctl daemon-reload && systemctl enable --now execmem-bench-nightly.timer; }
+	@echo "written to $(UNIT_DIR); its journal: journalctl -u execmem-bench-nightly"
 
 test: $(STAMP) ## static checks, unit tests, real kernels in QEMU
 	@began=$$(date +%s); status=0; \

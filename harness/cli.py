@@ -26,7 +26,8 @@ EPILOG = """
 \b
 Exit codes:
   0    done
-  1    history --fail-on-regression: the last night is worse, or changed without a cause
+  1    history --fail-on-regression: the last night is worse, or changed without a cause;
+       reproduce: some reading is not what it was
   2    bad input: an option, a configuration, a kernel or a result file
   3    a prerequisite is missing, or a step outside the measurement broke
   4    some trial failed (the others are kept)
@@ -38,6 +39,7 @@ KERNEL_HELP = (
     "a Debian package of a kernel; each with a name of yours in tables: good=path/a,bad=path/b. "
     "Default: those of the suite, else all variants."
 )
+NIGHTLY_SUITE = "nightly"
 BASELINE_HELP = (
     "Kernel that ratios are taken against. Default: the variant upstream, else the first kernel."
 )
@@ -70,8 +72,19 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
+def _selection(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options for what is run; without --suite it is ``default``."""
+
+    def added(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in _selection_options(default):
+            command = option(command)
+        return command
+
+    return added
+
+
+def _selection_options(default: str) -> tuple[Callable[..., Any], ...]:
+    return (
         click.option(
             "--param",
             "-p",
@@ -90,10 +103,8 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--workload", "-w", metavar="NAME|FOLDER", help="One workload instead of the suite's."
         ),
-        click.option("--suite", "-s", help="Set of trials. Default: quick."),
-    ):
-        command = option(command)
-    return command
+        click.option("--suite", "-s", help=f"Set of trials. Default: {default}."),
+    )
 
 
 def _out(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -119,7 +130,7 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 
 @cli.command()
 @_common
-@_selection
+@_selection(pipeline.DEFAULT_SUITE)
 @click.option(
     "--jobs",
     "-j",
@@ -150,6 +161,65 @@ def run(**chosen: Any) -> None:
     if outcome.interrupted:
         sys.exit(EXIT_INTERRUPTED)
     if outcome.failed:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
+@cli.command()
+@_common
+@_selection(NIGHTLY_SUITE)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 64),
+    help="Trials side by side (exact mode only). Default: number of CPUs.",
+)
+@_out("Folder that gets the runs, and has those of the nights before.")
+@click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
+@click.option(
+    "--site",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Where the site is. Default: site below the folder of the runs.",
+)
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Choice(pipeline.EXPORT_FORMATS),
+    help="Also write the run in this format, beside its records; may be repeated.",
+)
+@click.option(
+    "--prune-days",
+    type=click.IntRange(1),
+    default=pipeline.PRUNE_DAYS,
+    show_default=True,
+    help="Take out of the cache what was not used for so many days.",
+)
+@click.option(
+    "--fail-on-regression", is_flag=True, help="As of `history`: end with 1 on a bad night."
+)
+def nightly(**chosen: Any) -> None:
+    """Run a suite once more, and say what changed since the night before. Default suite: nightly.
+
+    Builds what changed, goes on with a run that was interrupted, updates the site, prunes the
+    cache, and prints one line that says how the night went. Two nights in one folder never meet.
+    """
+    progress = pipeline.Progress(quiet=chosen.pop("quiet"))
+    own = {name: chosen.pop(name) for name in ("site", "exports", "prune_days")}
+    fail = chosen.pop("fail_on_regression")
+    changed = take_settings(chosen)
+    if chosen["seeds"] is not None:
+        chosen["seeds"] = options.seeds(chosen["seeds"])
+    chosen["params"] = options.params(chosen["params"])
+    chosen["suite"] = chosen["suite"] or NIGHTLY_SUITE
+    request = pipeline.NightRequest(run=pipeline.RunRequest(settings=changed, **chosen), **own)
+    night = pipeline.nightly(request, progress)
+    click.echo(night.line)
+    if night.outcome.interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+    if fail and night.shown.bad:
+        sys.exit(EXIT_REGRESSION)
+    if night.outcome.failed:
         sys.exit(EXIT_TRIAL_FAILED)
 
 
@@ -249,6 +319,12 @@ def export(run_name: str, form: str, out: Path) -> None:
 @click.option("--suite", "-s", help="Runs of this suite only. Default: all.")
 @click.option("--full", is_flag=True, help="Every night and every changed reading.")
 @click.option(
+    "--site",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Also write a site there: a front page with trends, and a page for each night.",
+)
+@click.option(
     "--fail-on-regression",
     is_flag=True,
     help="End with 1 where the last night has a reading that became worse, a change without a "
@@ -256,7 +332,12 @@ def export(run_name: str, form: str, out: Path) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def history(
-    out: Path, suite: str | None, full: bool, fail_on_regression: bool, as_json: bool
+    out: Path,
+    suite: str | None,
+    full: bool,
+    site: Path | None,
+    fail_on_regression: bool,
+    as_json: bool,
 ) -> None:
     """Say what changed from night to night, with which input, and since when.
 
@@ -266,6 +347,8 @@ def history(
     """
     shown = pipeline.folder_history(out, suite)
     pipeline.show_history(shown, full=full, as_json=as_json)
+    if site is not None:
+        click.echo(pipeline.write_site(shown, out, site), err=as_json)
     if fail_on_regression and shown.bad:
         sys.exit(EXIT_REGRESSION)
 
@@ -297,6 +380,28 @@ def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: 
     pipeline.show_profiles([str(path) for path in made], as_json=as_json)
     for path in made:
         progress.say(f"kept in {path}")
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1, 64), help="Trials side by side. Default: number of CPUs."
+)
+@_out("Folder that holds the run and gets the new one.")
+@click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def reproduce(run_name: str, jobs: int | None, out: Path, quiet: bool, as_json: bool) -> None:
+    """Run a saved run again and compare it reading by reading.
+
+    Says that every reading is equal, or which are not and which inputs differ.
+    """
+    progress = pipeline.Progress(quiet=quiet)
+    again = pipeline.reproduce(run_name, out, progress, jobs=jobs)
+    click.echo(pipeline.reproduction_json(again) if as_json else "\n".join(again.lines))
+    if again.interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+    if not again.equal:
+        sys.exit(EXIT_REGRESSION)
 
 
 @cli.command()

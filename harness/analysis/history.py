@@ -117,6 +117,7 @@ class Night:
     created: str
     trials: int  # with a result
     failed: int
+    compared: int  # lanes that an earlier night has as well, with a seed in common
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,7 @@ def history(runs: Sequence[LoadedRun]) -> History:
     series: set[tuple[Lane, _ReadingKey]] = set()
     steps: list[Step] = []
     gaps: list[NoComparison] = []
+    nights: list[Night] = []
     measured = 0
     builds: dict[str, None] = {}
     for run in ordered:
@@ -178,9 +180,10 @@ def history(runs: Sequence[LoadedRun]) -> History:
                     gaps.append(found)
             latest[lane] = seen
         steps += [step for step in _judged(tonight) if step.changes or step.inputs]
+        nights.append(_night(run, len(tonight)))
         gaps += _not_run(run, latest)
     return History(
-        nights=tuple(_night(run) for run in ordered),
+        nights=tuple(nights),
         builds=tuple(builds),
         series=len(series),
         steps=tuple(steps),
@@ -272,10 +275,8 @@ def _step(before: _Seen, after: _Seen, lane: Lane) -> Step | NoComparison:
 
 
 def _changes(before: _Seen, after: _Seen, seeds: Sequence[int]) -> Iterator[Change]:
-    keys = dict.fromkeys(
-        key for seen in (before, after) for seed in seeds for key in seen.by_seed[seed]
-    )
-    for key in keys:
+    keys = {key for seen in (before, after) for seed in seeds for key in seen.by_seed[seed]}
+    for key in sorted(keys, key=lambda k: (after.catalogue.place(k[0]), k)):
         old, new = (
             {s: r.value if (r := seen.by_seed[s].get(key)) else None for s in seeds}
             for seen in (before, after)
@@ -351,11 +352,12 @@ def _not_run(run: LoadedRun, known: Mapping[Lane, _Seen]) -> Iterator[NoComparis
             )
 
 
-def _night(run: LoadedRun) -> Night:
+def _night(run: LoadedRun, compared: int) -> Night:
     ok = sum(record.status is TrialStatus.OK for record in run.records)
     return Night(
         run=run.manifest.run,
         created=run.manifest.created,
         trials=ok,
         failed=len(run.manifest.trials) - ok,
+        compared=compared,
     )

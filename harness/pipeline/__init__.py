@@ -13,11 +13,14 @@ from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.history_view import FolderHistory, folder_history, show_history
+from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.reporting import report
-from harness.pipeline.run import RunOutcome, RunRequest, run
+from harness.pipeline.reproducing import Reproduction, reproduce, reproduction_json
+from harness.pipeline.run import DEFAULT_SUITE, RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
+from harness.pipeline.site import write_site
 from harness.pipeline.validation import Validation, profile_names, validate
 from harness.pipeline.views import (
     comparison,
@@ -29,13 +32,22 @@ from harness.pipeline.views import (
     show_profiles,
     show_validation,
 )
+from harness.report.exports import FILE_NAMES
+
+EXPORT_FORMATS = tuple(FILE_NAMES)
+"""Formats of ``export``."""
 
 __all__ = [
+    "DEFAULT_SUITE",
+    "EXPORT_FORMATS",
     "PRUNE_DAYS",
     "REPLAYABLE",
     "FolderHistory",
+    "NightOutcome",
+    "NightRequest",
     "Progress",
     "ReplayRequest",
+    "Reproduction",
     "RunOutcome",
     "RunRequest",
     "Validation",
@@ -47,9 +59,12 @@ __all__ = [
     "export_notes",
     "folder_history",
     "listing",
+    "nightly",
     "profile_names",
     "replay",
     "report",
+    "reproduce",
+    "reproduction_json",
     "run",
     "shell",
     "show",
@@ -57,6 +72,7 @@ __all__ = [
     "show_profiles",
     "show_validation",
     "validate",
+    "write_site",
 ]
 
 

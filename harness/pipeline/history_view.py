@@ -23,13 +23,17 @@ class FolderHistory:
 
     history: History
     problems: tuple[str, ...]
+    runs: tuple[LoadedRun, ...]  # oldest first, as the nights of the history
 
     @property
     def bad(self) -> bool:
-        """The last night has something that became worse, changed without a cause, or failed."""
-        steps = self.history.of(self.history.last.run)
+        """The last night has something that became worse, changed without a cause or failed, or
+        nothing of it could be compared: no sample is no pass."""
+        last = self.history.last
+        steps = self.history.of(last.run)
         faults = any(step.fault for step in steps)
-        return bool(regressions(steps)) or faults or self.history.last.failed > 0
+        nothing = len(self.history.nights) > 1 and not last.compared
+        return bool(regressions(steps)) or faults or nothing or last.failed > 0
 
 
 def folder_history(root: Path, suite: str | None = None) -> FolderHistory:
@@ -42,7 +46,8 @@ def folder_history(root: Path, suite: str | None = None) -> FolderHistory:
     if not runs:
         of_suite = f" of suite {suite!r}" if suite else ""
         raise UserError(f"{root}: no run{of_suite} in it", "give the folder of the runs (--out)")
-    return FolderHistory(history=history(runs), problems=tuple(problems))
+    ordered = sorted(runs, key=lambda run: (run.manifest.created, run.manifest.run))
+    return FolderHistory(history=history(runs), problems=tuple(problems), runs=tuple(ordered))
 
 
 def _runs(root: Path, suite: str | None, problems: list[str]) -> Iterator[LoadedRun]:

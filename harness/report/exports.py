@@ -119,6 +119,17 @@ FORMATS: dict[str, Callable[[LoadedRun], str]] = {
 }
 
 
+FILE_NAMES: dict[str, str] = {
+    "openmetrics": "readings.om",
+    "influx": "readings.influx",
+    "csv": "readings.csv",
+    "json": "run.json",
+    "markdown": "answer.md",
+    "pyperf": "pyperf.json",
+}
+"""What a night calls the file of each format, in the folder of its run."""
+
+
 def notes(run: LoadedRun, format: str) -> tuple[str, ...]:
     """What of ``run`` the format does not hold; the others hold all that they are for."""
     return pyperf_file.left_out(run) if format == "pyperf" else ()

@@ -14,7 +14,7 @@ MOST_NIGHTS = 10
 MOST_CHANGES = 6
 """Changed readings of a step that are told, unless all are asked for."""
 
-_ORDER = (Kind.REAL, Kind.LOST, Kind.FOUND, Kind.ONE_SEED, Kind.LAYOUT)
+_ORDER = (Kind.REAL, Kind.ONE_SEED, Kind.LOST, Kind.FOUND, Kind.LAYOUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +24,14 @@ class HistoryLine:
     text: str
     tone: str = ""
     depth: int = 0
+    run: str = ""  # the night that it is the heading of
 
 
-def lines(given: History, *, full: bool = False) -> Iterator[HistoryLine]:
-    """The history, the newest night first."""
+SEE_FULL = "see --full"
+
+
+def lines(given: History, *, full: bool = False, rest: str = SEE_FULL) -> Iterator[HistoryLine]:
+    """The history, the newest night first; ``rest`` says where that is which is left out."""
     last = given.last
     nights = wording.plural(len(given.nights), "night")
     yield HistoryLine(
@@ -39,18 +43,26 @@ def lines(given: History, *, full: bool = False) -> Iterator[HistoryLine]:
     runs = [night.run for night in reversed(given.nights) if given.of(night.run)]
     shown = runs if full else runs[:MOST_NIGHTS]
     for run in shown:
-        yield HistoryLine(text=run, tone="strong")
+        yield HistoryLine(text=run, tone="strong", run=run)
         for step in given.of(run):
-            yield from _step(step, full)
+            yield from _step(step, full, rest)
     if len(runs) > len(shown):
         more = wording.plural(len(runs) - len(shown), "more night")
-        yield HistoryLine(text=f"and {more} with changes: see --full")
+        yield HistoryLine(text=f"and {more} with changes: {rest}")
     if not runs:
         yield HistoryLine(text="no value has changed on any night")
     gaps = given.gaps if full else given.gaps[-MOST_NIGHTS:]
     yield from (HistoryLine(text=_gap(gap), tone="unknown") for gap in gaps)
     if len(given.gaps) > len(gaps):
         yield HistoryLine(text=f"and {len(given.gaps) - len(gaps)} more that could not be compared")
+
+
+def of_night(given: History, run: str) -> Iterator[HistoryLine]:
+    """What changed in ``run``, every reading of it."""
+    for step in given.of(run):
+        yield from _step(step, True, "")
+    if not given.of(run):
+        yield HistoryLine(text="nothing changed against the night before")
 
 
 def headline(given: History) -> HistoryLine:
@@ -69,6 +81,17 @@ def headline(given: History) -> HistoryLine:
         more = f" and {len(worse) - 1} more" if len(worse) > 1 else ""
         where = _builds([step for step, _ in worse])
         return HistoryLine(text=f"last night: {where} worse: {first}{more}{failed}", tone="worse")
+    if not last.compared:
+        alone = len(given.nights) == 1
+        text = "the first night" if alone else "last night: no seed, build and setting of before"
+        return HistoryLine(
+            text=f"{text}: nothing to compare with{failed}", tone="" if alone else "worse"
+        )
+    kinds = {change.kind for step in steps for change in step.changes}
+    if Kind.ONE_SEED in kinds and not kinds & {Kind.REAL, Kind.LAYOUT}:
+        every = sum(len(step.changes) for step in steps)
+        text = f"last night: {wording.plural(every, 'reading')} of {_builds(steps)} changed; "
+        return HistoryLine(text=f"{text}one seed cannot tell a change from luck{failed}")
     if steps:
         real = sum(c.kind is Kind.REAL for step in steps for c in step.changes)
         every = sum(len(step.changes) for step in steps)
@@ -100,7 +123,7 @@ def _how(change: Change) -> str:
     return f"{shown[0]} → {shown[1]} at seed {seed}"
 
 
-def _step(step: Step, full: bool) -> Iterator[HistoryLine]:
+def _step(step: Step, full: bool, rest: str) -> Iterator[HistoryLine]:
     kinds = [change.kind for change in step.changes]
     counts = ", ".join(f"{kinds.count(kind)} {kind.value}" for kind in _ORDER if kinds.count(kind))
     why = ", ".join(step.inputs) if step.inputs else "NO INPUT: a fault of the lab"
@@ -118,7 +141,7 @@ def _step(step: Step, full: bool) -> Iterator[HistoryLine]:
         kind = f"{change.kind.value}, {tone}" if tone else change.kind.value
         yield HistoryLine(text=f"{kind}: {title(change)}", tone=tone, depth=2)
     if len(shown) < len(ordered):
-        yield HistoryLine(text=f"and {len(ordered) - len(shown)} more: see --full", depth=2)
+        yield HistoryLine(text=f"and {len(ordered) - len(shown)} more: {rest}", depth=2)
 
 
 def _main(change: Change) -> bool:
@@ -127,11 +150,12 @@ def _main(change: Change) -> bool:
     return change.kind is not Kind.LAYOUT and shown
 
 
-def _rank(change: Change) -> tuple[int, bool, bool, str, tuple[tuple[str, str], ...]]:
-    """Real ones first, of them those that are better or worse, totals before their parts."""
+def _rank(change: Change) -> tuple[int, bool, bool]:
+    """Real ones first, of them those of which one direction is better, totals before parts; else
+    as tables have them."""
     detail = change.metric.detail or dict(change.labels).get("origin", "all") != "all"
-    judged = not (change.worse or change.better)
-    return (_ORDER.index(change.kind), judged, detail, change.metric.name, change.labels)
+    neutral = not change.metric.better
+    return (_ORDER.index(change.kind), neutral, detail)
 
 
 def _builds(steps: Sequence[Step]) -> str:

@@ -89,7 +89,7 @@ def _clause(noun: str, row: Row, block: Block, build: str) -> Clause | None:
             head = (
                 f"different if read alone, not among {wording.plural(ratio.among, 'comparison')}:"
             )
-            return Clause(group=CHANCE, head=head, body=f"{noun} ({wording.ratio(ratio)})")
+            return Clause(group=CHANCE, head=head, body=f"{noun} ({_size(ratio)})")
         size = f"about ×{wording.order(ratio.value)}" if ratio.vague else wording.ratio(ratio)
         body = f"{noun} ({size}; {wording.settle(ratio)})"
         return Clause(group=verdict.value, head="undecided:", body=body)

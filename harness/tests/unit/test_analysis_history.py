@@ -155,13 +155,31 @@ def test_a_reading_that_is_no_longer_known_is_lost_and_no_number() -> None:
 
 def test_one_seed_cannot_tell_layout_from_real() -> None:
     runs = [night(Lab(), 0, seeds=(1,)), night(reshuffled(1), 1, seeds=(1,))]
-    assert {c.kind for c in changes(history(runs), "execmem", "on")} == {Kind.ONE_SEED}
+    given = history(runs)
+    assert {c.kind for c in changes(given, "execmem", "on")} == {Kind.ONE_SEED}
+    assert "one seed cannot tell a change from luck" in text(given)
 
 
 def test_other_seeds_are_not_compared() -> None:
     given = history([night(Lab(), 0, seeds=(1, 2)), night(Lab(), 1, seeds=(3, 4))])
     assert given.steps == ()
     assert {gap.reason for gap in given.gaps} == {f"no seed in common with {given.nights[0].run}"}
+
+
+def test_the_first_night_has_nothing_to_compare_with() -> None:
+    given = history([night(Lab(), 0)])
+    assert given.last.compared == 0
+    assert "the first night: nothing to compare with" in text(given)
+    assert history([night(Lab(), 0), night(Lab(), 1)]).last.compared == 4
+
+
+def test_a_night_that_compares_with_none_is_bad(bench: Bench, tmp_path: Path) -> None:
+    out = kept(tmp_path, night(Lab(), 0, seeds=(1, 2)))
+    assert bench("history", *out, "--fail-on-regression").returncode == 0
+    kept(tmp_path, night(Lab(), 1, seeds=(3, 4)))
+    done = bench("history", *out, "--fail-on-regression")
+    assert done.returncode == 1
+    assert "nothing to compare with" in done.stdout
 
 
 def test_a_build_that_fails_is_told_and_compared_with_the_night_before_it_again() -> None:
@@ -228,4 +246,4 @@ def test_a_run_that_cannot_be_read_is_told_and_the_others_stand(
     done = bench("history", *out)
     assert done.returncode == 0
     assert "nothing changed" in done.stdout
-    assert f"problem: {broken / 'manifest.json'}: not JSON" in " ".join(done.stdout.split())
+    assert f"problem:{broken / 'manifest.json'}:notJSON" in "".join(done.stdout.split())
