@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The known-answer loops: what the guest is told, and what is made of its counts."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from harness.counters import events
 from harness.counters import itlb as reports
 from harness.errors import InfrastructureError, UserError
+from harness.guest.agent.address_spaces import NotKnown
 from harness.itlb import known_answers
 from harness.itlb import plugin as itlb
 from harness.itlb.reference import load_profile
-from harness.pipeline import hardware, loop_guest, validation
+from harness.kernel import Kernel, StageResult
+from harness.model.records import KernelIdentity
+from harness.pipeline import Progress, hardware, loop_guest, validation
 from harness.pipeline.hardware import Hardware, PerfEvent
 from harness.pipeline.validation import Check, Counts, Validation, Verdict
 from harness.targets import trial_files
@@ -156,3 +160,81 @@ def test_without_kvm_nothing_is_counted(tmp_path: Path) -> None:
     assert hardware.measure(guest, [], {}, tmp_path, none) == Hardware(
         note="not supported: there is none"
     )
+
+
+STEADY = validation.steady
+
+
+@functools.cache
+def known_of(loop: known_answers.Loop) -> known_answers.Expected:
+    return STEADY(load_profile(itlb.profile_path("skylake-sp")), loop)
+
+
+def as_known(number: int, loop: known_answers.Loop, *, more: int = 0) -> dict[str, Any]:
+    """A window that counts what is known of ``loop``, and ``more`` second-level hits."""
+    known = known_of(loop)
+    one = window(number, stlb=known.stlb_hits + more, walks=known.walks)
+    one["vcpus"][0] |= {"lookups": known.lookups, "l1_hits": known.l1_hits}
+    return one
+
+
+def made_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stand-in for kernels, plugin and programs: the guest of these tests is never booted."""
+    kernel = Kernel(
+        identity=KernelIdentity(name="k", image_sha256=""), title="", image=tmp_path / "bzImage"
+    )
+
+    def kernels(text: str, *_: Any, **__: Any) -> StageResult:
+        return StageResult(kernels=(kernel,) * len(text.split(",")), bench=None)
+
+    def no_types(_: Path) -> int:
+        raise NotKnown("the image has no types")
+
+    monkeypatch.setattr("harness.pipeline.prepare.kernels", kernels)
+    monkeypatch.setattr(validation, "build_program", lambda path: path)
+    monkeypatch.setattr(
+        "harness.itlb.plugin.build_plugin", lambda: itlb.Plugin(path=tmp_path, sha256="")
+    )
+    monkeypatch.setattr("harness.pipeline.process_guest.contexts_offset", no_types)
+    monkeypatch.setattr(hardware, "probe_kvm", lambda: Accelerator(works=False, reason="no KVM"))
+
+
+def test_every_loop_has_its_verdict_and_what_was_not_run_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made_ready(monkeypatch, tmp_path)
+    monkeypatch.setattr(validation, "steady", lambda _, loop: known_of(loop))
+    wrong, disturbed = LOOPS[0], LOOPS[1]
+
+    def ran(_: Any, windows: loop_guest.Windows, __: Path) -> reports.Report:
+        found = [
+            as_known(number, loop, more=int(loop == wrong)) for number, loop in windows.items()
+        ]
+        for one, loop in zip(found, windows.values(), strict=True):
+            one["vcpus"][0]["insns_kernel"] = 5 * (loop == disturbed)
+        return report(*found)
+
+    monkeypatch.setattr(loop_guest.LoopGuest, "run", ran)
+    found = validation.validate("k", "skylake-sp", ("on",), Progress(quiet=True))
+    verdicts = [check.verdict for check in found.checks]
+    assert verdicts.count(Verdict.DIFFERS) == 1
+    assert verdicts.count(Verdict.DISTURBED) == 1
+    assert verdicts.count(Verdict.EXACT) == len(verdicts) - 2 > 5
+    assert not found.ok
+    assert found.processes_note == "the image has no types"
+    assert found.hardware == Hardware(note="not supported: no KVM")
+
+
+def test_the_loops_run_in_one_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made_ready(monkeypatch, tmp_path)
+    with pytest.raises(UserError, match="the loops run in one kernel"):
+        validation.validate("a,b", "skylake-sp", ("on",), Progress(quiet=True))
+
+
+def test_a_window_that_the_model_did_not_see_is_no_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made_ready(monkeypatch, tmp_path)
+    monkeypatch.setattr(loop_guest.LoopGuest, "run", lambda *_: report())
+    with pytest.raises(InfrastructureError, match="the model saw no window 1"):
+        validation.validate("k", "skylake-sp", ("on",), Progress(quiet=True))
