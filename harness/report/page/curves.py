@@ -50,7 +50,7 @@ def drawn(content: Curves, builds: Sequence[str]) -> Drawing | None:
     if len(xs) < 2 or not ys:
         return None
     across = Scale(low=xs[0], high=xs[-1], start=LEFT, length=WIDTH - LEFT - RIGHT)
-    up = linear(ys, 0, HEIGHT)
+    up = linear(ys, 0, HEIGHT, binary=content.unit in ("B", "kB"))
     shapes = [*_axes(content, across, up, xs)]
     for curve in content.curves:
         shapes += _curve(curve, across, up, builds[curve.build], content.unit)

@@ -308,7 +308,7 @@ def _text_areas(blocks: Sequence[Block]) -> Iterator[Picture]:
         "text of programs. A program that reaches over two pages is counted in both.",
         drawings=tuple(drawings),
         figures=Figures(
-            columns=("build", "pages of", "pages", "programs", "text in them"),
+            columns=("build", "pages of", "pages", "programs in each, added up", "text in them"),
             rows=tuple(rows),
             words=2,
         ),

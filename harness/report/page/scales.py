@@ -17,6 +17,7 @@ class Scale:
     start: float
     length: float
     log: bool = False
+    base: float = 1.0  # ticks are round in this unit
 
     def at(self, value: float) -> float:
         """Where ``value`` is drawn; one beyond an end is drawn there."""
@@ -30,13 +31,19 @@ class Scale:
     @property
     def ticks(self) -> tuple[float, ...]:
         """Round values between the ends, ends included where they are round."""
-        return _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high)
+        if self.log:
+            return _log_ticks(self.low, self.high)
+        ends = self.low / self.base, self.high / self.base
+        return tuple(tick * self.base for tick in _ticks(*ends))
 
 
-def linear(values: Iterable[float], start: float, length: float) -> Scale:
-    """From 0 to the next round value above the largest of ``values``."""
+def linear(values: Iterable[float], start: float, length: float, *, binary: bool = False) -> Scale:
+    """From 0 to the next round value above the largest of ``values``; ``binary``: round in powers
+    of 1,024, as bytes are told."""
     largest = max(values, default=0)
-    return Scale(low=0, high=_round_up(largest) if largest > 0 else 1, start=start, length=length)
+    base = 1024.0 ** math.floor(math.log(largest, 1024)) if binary and largest >= 1 else 1.0
+    high = _round_up(largest / base) * base if largest > 0 else 1
+    return Scale(low=0, high=high, start=start, length=length, base=base)
 
 
 def logarithmic(values: Iterable[float], start: float, length: float) -> Scale:

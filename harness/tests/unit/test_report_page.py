@@ -239,6 +239,12 @@ def test_scales_hold_every_value(values: list[float], log: bool) -> None:
     assert all(scale.low * (1 - 1e-6) <= t <= scale.high * (1 + 1e-6) for t in scale.ticks)
 
 
+def test_bytes_have_ticks_that_are_round_in_powers_of_1024() -> None:
+    scale = scales.linear([5.3 * (1 << 20)], 0, 100, binary=True)
+    assert scale.high == 10 * (1 << 20)
+    assert [tick / (1 << 20) for tick in scale.ticks] == [0, 5, 10]
+
+
 def test_a_map_of_many_programs_stays_small() -> None:
     pages = tuple(
         TextPage(place=2 * i, size=1, used=i % 4097, in_image=False, programs=((i % 2, 1),))
