@@ -189,6 +189,12 @@ def run(**chosen: Any) -> None:
     help="Also write the run in this format, beside its records; may be repeated.",
 )
 @click.option(
+    "--textfile",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder of node_exporter's textfile collector: gets the run as execmem_bench.prom.",
+)
+@click.option(
     "--prune-days",
     type=click.IntRange(1),
     default=pipeline.PRUNE_DAYS,
@@ -205,7 +211,7 @@ def nightly(**chosen: Any) -> None:
     cache, and prints one line that says how the night went. Two nights in one folder never meet.
     """
     progress = pipeline.Progress(quiet=chosen.pop("quiet"))
-    own = {name: chosen.pop(name) for name in ("site", "exports", "prune_days")}
+    own = {name: chosen.pop(name) for name in ("site", "exports", "textfile", "prune_days")}
     fail = chosen.pop("fail_on_regression")
     changed = take_settings(chosen)
     if chosen["seeds"] is not None:
@@ -304,7 +310,7 @@ def report(
     "--format",
     "form",
     required=True,
-    type=click.Choice(["openmetrics", "influx", "csv", "json", "markdown", "pyperf"]),
+    type=click.Choice(pipeline.EXPORT_FORMATS),
 )
 @_out("Folder that holds the runs.")
 def export(run_name: str, form: str, out: Path) -> None:

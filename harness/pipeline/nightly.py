@@ -39,6 +39,7 @@ class NightRequest:
     run: RunRequest
     site: Path | None = None  # None: SITE below the runs
     exports: Sequence[str] = ()  # formats, each a file in the run's folder
+    textfile: Path | None = None  # folder of node_exporter's textfile collector
     prune_days: int = DAYS  # of the cache
 
 
@@ -77,6 +78,8 @@ def nightly(
     with _alone(root):
         outcome, resumed = _run(request.run, progress, machine)
         _export(request.exports, outcome.path)
+        if request.textfile is not None:
+            _to_textfile(request.textfile, outcome.path)
         shown = folder_history(root, request.run.suite)
         index = write_site(shown, root, request.site or root / SITE)
         freed = _pruned(request.prune_days)
@@ -150,3 +153,14 @@ def _export(formats: Sequence[str], folder: Path) -> None:
         with folder_errors(folder):
             path = folder / FILE_NAMES[form]
             path.write_text(export(str(folder), form), encoding="utf-8")
+
+
+TEXTFILE = "execmem_bench.prom"
+
+
+def _to_textfile(folder: Path, run: Path) -> None:
+    """In one step: the collector must never read half a file."""
+    with folder_errors(folder):
+        partial = folder / f".{TEXTFILE}.{os.getpid()}"
+        partial.write_text(export(str(run), "textfile"), encoding="utf-8")
+        partial.replace(folder / TEXTFILE)

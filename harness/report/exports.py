@@ -111,6 +111,7 @@ def to_markdown(run: LoadedRun) -> str:
 
 FORMATS: dict[str, Callable[[LoadedRun], str]] = {
     "openmetrics": openmetrics.render,
+    "textfile": openmetrics.render_textfile,
     "influx": influx.render,
     "csv": to_csv,
     "json": to_json,
@@ -121,6 +122,7 @@ FORMATS: dict[str, Callable[[LoadedRun], str]] = {
 
 FILE_NAMES: dict[str, str] = {
     "openmetrics": "readings.om",
+    "textfile": "readings.prom",
     "influx": "readings.influx",
     "csv": "readings.csv",
     "json": "run.json",

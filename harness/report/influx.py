@@ -3,8 +3,9 @@
 
 One measurement, ``execmem_bench``; the reading's name is the tag ``reading``. The field
 ``value`` is always a float (one type per field, or the database refuses the line; exact up
-to 2**53); ``status`` and, where there is one, ``reason`` are strings. An unknown reading
-has no field ``value``. Trials are points of ``execmem_bench_trial``.
+to 2**53), and there are no others: a store that keeps numbers alone makes a 0 of a string. An
+unknown reading is no point of ``execmem_bench`` but one of ``execmem_bench_unknown``, with its
+status as a tag; why is in the record. Trials are points of ``execmem_bench_trial``.
 
 https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
@@ -12,7 +13,6 @@ https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from harness.model.reading import Reading
 from harness.model.records import TrialRecord, TrialStatus
 from harness.report.openmetrics import trial_labels
 from harness.store.loading import LoadedRun
@@ -29,41 +29,36 @@ def _lines(run: LoadedRun) -> Iterator[str]:
     for record in run.records:
         tags = trial_labels(run.manifest, record)
         at = nanoseconds(record.started)
-        yield line(f"{MEASUREMENT}_trial", tags, _trial_fields(record), at)
+        failure = {"failure": record.failure.kind} if record.failure else {}
+        yield line(f"{MEASUREMENT}_trial", {**tags, **failure}, _trial_fields(record), at)
         for reading in record.readings:
             labels = {
-                (
-                    f"reading_{key}" if key in tags or key in ("reading", "source", "unit") else key
-                ): v
+                (f"reading_{key}" if key in tags or key in OWN_TAGS else key): v
                 for key, v in reading.labels.items()
             }
-            about = {"reading": reading.name, "source": reading.source.value, "unit": reading.unit}
-            yield line(MEASUREMENT, {**tags, **labels, **about}, _reading_fields(reading), at)
+            about = (reading.name, reading.source.value, reading.unit, reading.status.value)
+            every = {**tags, **labels, **dict(zip(OWN_TAGS, about, strict=True))}
+            if reading.value is None:
+                yield line(f"{MEASUREMENT}_unknown", every, {"readings": 1.0}, at)
+            else:
+                yield line(MEASUREMENT, every, {"value": float(reading.value)}, at)
 
 
-def _trial_fields(record: TrialRecord) -> dict[str, float | str | bool]:
-    fields: dict[str, float | str | bool] = {
-        "ok": record.status is TrialStatus.OK,
+OWN_TAGS = ("reading", "source", "unit", "status")
+"""Tags of a reading beside its labels and those of its trial."""
+
+
+def _trial_fields(record: TrialRecord) -> dict[str, float]:
+    return {
+        "ok": float(record.status is TrialStatus.OK),
         "wall_seconds": float(record.wall_seconds),
     }
-    if record.failure:
-        fields["failure"] = f"{record.failure.kind}: {record.failure.message}"
-    return fields
-
-
-def _reading_fields(reading: Reading) -> dict[str, float | str | bool]:
-    fields: dict[str, float | str | bool] = {"status": reading.status.value}
-    if reading.value is not None:
-        fields["value"] = float(reading.value)
-    if reading.reason:
-        fields["reason"] = reading.reason
-    return fields
 
 
 def line(
     measurement: str,
     tags: Mapping[str, str],
-    fields: Mapping[str, float | str | bool],
+    fields: Mapping[str, float],
     at: int | None,
 ) -> str:
     """One line: tags sorted, empty tags left out (the protocol has none), fields sorted."""
@@ -72,7 +67,7 @@ def line(
         for key, value in sorted(tags.items())
         if plain_tag(value)
     ]
-    values = ",".join(f"{_escaped(k)}={_field(v)}" for k, v in sorted(fields.items()))
+    values = ",".join(f"{_escaped(k)}={v!r}" for k, v in sorted(fields.items()))
     stamp = "" if at is None else f" {at}"
     return f"{measurement}{''.join(pairs)} {values}{stamp}"
 
@@ -87,15 +82,6 @@ def plain_tag(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return "".join(f"\\{c}" if c in ",= " else c for c in plain_tag(text))
-
-
-def _field(value: float | str | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        plain = " ".join(value.splitlines())
-        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
 
 
 def nanoseconds(started: str) -> int | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
+from prometheus_client import generate_latest as prometheus_text
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
@@ -40,10 +41,20 @@ UNITS: dict[str, tuple[str, float]] = {
 
 def render(run: LoadedRun) -> str:
     """``run`` as OpenMetrics text; it ends in ``# EOF``."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Run(run))
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    text: bytes = generate_latest(_registry(run, textfile=False))  # type: ignore[no-untyped-call]
     return text.decode()
+
+
+def render_textfile(run: LoadedRun) -> str:
+    """``run`` for the textfile collector of Prometheus' node_exporter: without times, which it
+    refuses, and without the run among the labels, so that a series goes on the next night."""
+    return prometheus_text(_registry(run, textfile=True)).decode()
+
+
+def _registry(run: LoadedRun, *, textfile: bool) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Run(run, textfile))
+    return registry
 
 
 def unit_suffix(unit: str) -> tuple[str, float]:
@@ -66,13 +77,15 @@ def metric_name(reading: str) -> str:
 
 
 class _Run(Collector):
-    def __init__(self, run: LoadedRun) -> None:
+    def __init__(self, run: LoadedRun, textfile: bool) -> None:
         self._run = run
+        self._textfile = textfile
 
     def collect(self) -> Iterator[Metric]:
         families: dict[tuple[str, str], Metric] = {}
         manifest = self._run.manifest
         yield _info(manifest)
+        yield _created(manifest)
         ok = _gauge(f"{PREFIX}_trial_ok", "1 when the trial gave a result, 0 when it failed.", "")
         wall = _gauge(f"{PREFIX}_trial_duration", "Wall time of the trial on the host.", "seconds")
         counts = _gauge(f"{PREFIX}_trial_readings", "Readings of the trial by status.", "")
@@ -86,6 +99,9 @@ class _Run(Collector):
         for record in self._run.records:
             labels = trial_labels(manifest, record)
             at = _timestamp(record.started)
+            if self._textfile:
+                at = None
+                del labels["run"]
             _add(ok, labels, float(record.status is TrialStatus.OK), at)
             _add(wall, labels, record.wall_seconds, at)
             for status, count in Counter(r.status.value for r in record.readings).items():
@@ -147,6 +163,14 @@ def _info(manifest: Manifest) -> Metric:
         "baseline": manifest.baseline,
     }
     family.add_sample(f"{PREFIX}_run_info", labels, 1)
+    return family
+
+
+def _created(manifest: Manifest) -> Metric:
+    family = _gauge(f"{PREFIX}_run_created", "When the run began.", "seconds")
+    began = _timestamp(manifest.created)
+    if began is not None:
+        family.add_sample(family.name, {"suite": manifest.suite}, began)
     return family
 
 

@@ -46,7 +46,12 @@ def a_night(at: Machine, root: Path, **more: Any) -> NightOutcome:
 
 def test_two_quiet_nights(captured: Path, tmp_path: Path) -> None:
     root = tmp_path / "runs"
-    first = a_night(on(captured), root, exports=("csv", "openmetrics"))
+    (tmp_path / "textfile").mkdir()
+    into = {"exports": ("csv", "openmetrics"), "textfile": tmp_path / "textfile"}
+    first = a_night(on(captured), root, **into)
+    (prom,) = (tmp_path / "textfile").iterdir()
+    assert prom.name == "execmem_bench.prom"
+    assert "execmem_bench_trial_ok{" in prom.read_text()
     assert first.line.startswith(f"night good: {first.outcome.path.name}: 3 trials in ")
     assert (first.outcome.path / "readings.csv").is_file()
     assert (first.outcome.path / "readings.om").read_text().endswith("# EOF\n")

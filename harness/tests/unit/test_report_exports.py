@@ -52,6 +52,7 @@ def test_openmetrics_is_read_by_the_reference_parser(run: LoadedRun) -> None:
     assert said.endswith("# EOF\n")
     families = families_of(said)
     own = {"trial_ok", "trial_duration_seconds", "trial_readings", "reading_unknown", "run"}
+    own |= {"run_created_seconds"}
     own = {f"execmem_bench_{name}" for name in own}
     assert own <= set(families)
     assert all(re.fullmatch(r"execmem_bench_[a-zA-Z0-9_]+", name) for name in families)
@@ -131,18 +132,42 @@ def parse_influx(line: str) -> tuple[str, dict[str, str], dict[str, str], str]:
 
 def test_influx(run: LoadedRun) -> None:
     parsed = [parse_influx(line) for line in exports.export(run, "influx").splitlines()]
-    trials = [p for p in parsed if p[0] == "execmem_bench_trial"]
-    readings = [p for p in parsed if p[0] == "execmem_bench"]
-    assert len(trials) == 6
-    assert [t[2]["ok"] for t in trials] == ["true"] * 5 + ["false"]
-    assert "panic" in trials[-1][2]["failure"]
-    assert sum("value" in fields for _, _, fields, _ in readings) == known(run)
-    without = [fields for _, _, fields, _ in readings if "value" not in fields]
-    assert len(without) == unknowns(run)
-    assert all("status" in fields and "reason" in fields for fields in without)
-    assert all("." in f["value"] or "e" in f["value"] for _, _, f, _ in readings if "value" in f)
-    assert len({(tuple(sorted(t.items())), at) for _, t, _, at in readings}) == len(readings)
+    by_name: dict[str, list[tuple[str, dict[str, str], dict[str, str], str]]] = {}
+    for point in parsed:
+        by_name.setdefault(point[0], []).append(point)
+    trials, readings = by_name["execmem_bench_trial"], by_name["execmem_bench"]
+    assert [t[2]["ok"] for t in trials] == ["1.0"] * 5 + ["0.0"]
+    assert [t[1].get("failure") for t in trials] == [None] * 5 + ["panic"]
+    assert len(readings) == known(run)
+    assert all(set(fields) == {"value"} for _, _, fields, _ in readings)
+    assert {tags["status"] for _, tags, _, _ in readings} == {"ok", "scaled"}
+    unknown_points = by_name["execmem_bench_unknown"]
+    assert len(unknown_points) == unknowns(run)
+    assert {tags["status"] for _, tags, _, _ in unknown_points} == {"not_supported", "not_counted"}
+    assert all(fields == {"readings": "1.0"} for _, _, fields, _ in unknown_points)
+    every = [*readings, *unknown_points]
+    assert len({(tuple(sorted(t.items())), at) for _, t, _, at in every}) == len(every)
     assert {p[3] for p in parsed} == {"1767225610000000000"}
+
+
+def test_no_field_is_a_string(run: LoadedRun) -> None:
+    """A store that keeps numbers alone makes a series of zeros of each."""
+    for text in exports.export(run, "influx").splitlines():
+        _, _, fields, _ = parse_influx(text)
+        assert all(float(value) == float(value) for value in fields.values())
+
+
+def test_the_textfile_has_no_times_and_no_run(run: LoadedRun) -> None:
+    text = exports.export(run, "textfile")
+    samples = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(samples) > known(run)
+    for sample in samples:
+        _, _, rest = sample.rpartition("}")
+        assert len(rest.split()) == 1, sample
+        if not sample.startswith("execmem_bench_run_"):
+            assert 'run="' not in sample
+    assert text.count("execmem_bench_reading_unknown{") == unknowns(run)
+    assert "# EOF" not in text
 
 
 awkward_text = st.text(
@@ -152,14 +177,13 @@ awkward_text = st.text(
 
 @given(awkward_text, awkward_text)
 def test_influx_escapes(tag: str, field: str) -> None:
-    line = influx.line("m", {"tag": tag, "other": "o"}, {"f": field, "value": 1.5}, 7)
+    line = influx.line("m", {"tag": tag, "other": "o"}, {field: 1.5}, 7)
     assert "\n" not in line
     _, tags, fields, stamp = parse_influx(line)
     shown = influx.plain_tag(tag)
     assert tags.get("tag", "") == shown
     assert tags["other"] == "o"
-    assert fields["value"] == "1.5"
-    assert fields["f"][1:-1].replace('\\"', '"').replace("\\\\", "\\") == field
+    assert list(fields.values()) == ["1.5"]
     assert stamp == "7"
 
 
@@ -207,7 +231,7 @@ def test_markdown(run: LoadedRun) -> None:
 def test_unknown_format(run: LoadedRun) -> None:
     with pytest.raises(UserError, match="--format 'xml'") as caught:
         exports.export(run, "xml")
-    assert "openmetrics, influx, csv, json, markdown, pyperf" in caught.value.remedy
+    assert "openmetrics, textfile, influx, csv, json, markdown, pyperf" in caught.value.remedy
 
 
 @pytest.mark.parametrize("format", list(exports.FORMATS))
