@@ -35,6 +35,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "ns": ("seconds", 1e-9),
     "kB": ("bytes", 1024),
     "B": ("bytes", 1),
+    "B/B": ("ratio", 1),
+    "10^6/s": ("per_second", 1e6),
 }
 """Unit of a reading -> unit suffix and factor; others: their own name, made plural."""
 
@@ -65,7 +67,8 @@ def unit_suffix(unit: str) -> tuple[str, float]:
     """
     if unit in UNITS:
         return UNITS[unit]
-    plain = re.sub(r"[^a-zA-Z0-9_]+", "_", unit.replace("/", "_per_")).strip("_")
+    words = re.sub(r"/s$", "/second", unit).replace("/", "_per_")
+    plain = re.sub(r"[^a-zA-Z0-9_]+", "_", words).strip("_")
     if plain and "_per_" not in plain and not plain.endswith("s"):
         plain += "s"
     return plain, 1
@@ -84,8 +87,9 @@ class _Run(Collector):
     def collect(self) -> Iterator[Metric]:
         families: dict[tuple[str, str], Metric] = {}
         manifest = self._run.manifest
-        yield _info(manifest)
-        yield _created(manifest)
+        began = None if self._textfile else _timestamp(manifest.created)
+        yield _info(manifest, began)
+        yield _created(manifest, began)
         ok = _gauge(f"{PREFIX}_trial_ok", "1 when the trial gave a result, 0 when it failed.", "")
         wall = _gauge(f"{PREFIX}_trial_duration", "Wall time of the trial on the host.", "seconds")
         counts = _gauge(f"{PREFIX}_trial_readings", "Readings of the trial by status.", "")
@@ -151,7 +155,7 @@ def _add(family: Metric, labels: dict[str, str], value: float, at: float | None)
     family.add_sample(family.name, labels, value, timestamp=at)
 
 
-def _info(manifest: Manifest) -> Metric:
+def _info(manifest: Manifest, at: float | None) -> Metric:
     family = Metric(f"{PREFIX}_run", "Provenance of the run.", "info")
     labels = {
         "run": manifest.run,
@@ -162,15 +166,15 @@ def _info(manifest: Manifest) -> Metric:
         "qemu_version": manifest.qemu_version,
         "baseline": manifest.baseline,
     }
-    family.add_sample(f"{PREFIX}_run_info", labels, 1)
+    family.add_sample(f"{PREFIX}_run_info", labels, 1, timestamp=at)
     return family
 
 
-def _created(manifest: Manifest) -> Metric:
+def _created(manifest: Manifest, at: float | None) -> Metric:
     family = _gauge(f"{PREFIX}_run_created", "When the run began.", "seconds")
     began = _timestamp(manifest.created)
     if began is not None:
-        family.add_sample(family.name, {"suite": manifest.suite}, began)
+        _add(family, {"suite": manifest.suite}, began, at)
     return family
 
 

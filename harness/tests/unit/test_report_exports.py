@@ -64,6 +64,12 @@ def test_openmetrics_is_read_by_the_reference_parser(run: LoadedRun) -> None:
     assert [s.value for s in ok] == [1, 1, 1, 1, 1, 0]
 
 
+def test_every_sample_has_its_time(run: LoadedRun) -> None:
+    """Blocks are made of OpenMetrics only where each sample has one."""
+    families = families_of(exports.export(run, "openmetrics"))
+    assert all(s.timestamp is not None for f in families.values() for s in f.samples)
+
+
 def test_openmetrics_values_and_base_units(run: LoadedRun) -> None:
     families = families_of(exports.export(run, "openmetrics"))
     sample = next(
@@ -100,7 +106,9 @@ def test_openmetrics_unknown_is_absent_with_a_status(run: LoadedRun) -> None:
         ("us", "seconds", 1e-6),
         ("event", "events", 1),
         ("", "", 1),
-        ("load/s", "load_per_s", 1),
+        ("load/s", "load_per_second", 1),
+        ("10^6/s", "per_second", 1e6),
+        ("B/B", "ratio", 1),
         ("%", "", 1),
     ],
 )
