@@ -156,7 +156,6 @@ def _variable(label: str) -> dict[str, Any]:
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "query": {"query": f"label_values({PREFIX}_trial_ok, {label})", "refId": label},
-        "definition": f"label_values({PREFIX}_trial_ok, {label})",
         "refresh": 2,
         "sort": 1,
         "hide": 0,
