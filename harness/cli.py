@@ -331,6 +331,12 @@ def export(run_name: str, form: str, out: Path) -> None:
     help="Also write a site there: a front page with trends, and a page for each night.",
 )
 @click.option(
+    "--otava",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Also write the readings that decide for apache-otava: CSV files and otava.yaml.",
+)
+@click.option(
     "--fail-on-regression",
     is_flag=True,
     help="End with 1 where the last night has a reading that became worse, a change without a "
@@ -342,6 +348,7 @@ def history(
     suite: str | None,
     full: bool,
     site: Path | None,
+    otava: Path | None,
     fail_on_regression: bool,
     as_json: bool,
 ) -> None:
@@ -355,6 +362,8 @@ def history(
     pipeline.show_history(shown, full=full, as_json=as_json)
     if site is not None:
         click.echo(pipeline.write_site(shown, out, site), err=as_json)
+    if otava is not None:
+        click.echo(pipeline.write_otava(shown, otava), err=as_json)
     if fail_on_regression and shown.bad:
         sys.exit(EXIT_REGRESSION)
 

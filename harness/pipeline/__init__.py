@@ -20,7 +20,7 @@ from harness.pipeline.reporting import report
 from harness.pipeline.reproducing import Reproduction, reproduce, reproduction_json
 from harness.pipeline.run import DEFAULT_SUITE, RunOutcome, RunRequest, run
 from harness.pipeline.shell import shell
-from harness.pipeline.site import write_site
+from harness.pipeline.site import write_otava, write_site
 from harness.pipeline.validation import Validation, profile_names, validate
 from harness.pipeline.views import (
     comparison,
@@ -72,6 +72,7 @@ __all__ = [
     "show_profiles",
     "show_validation",
     "validate",
+    "write_otava",
     "write_site",
 ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The site of a folder of runs, as files."""
+"""The history of a folder of runs as files: a site, and what apache-otava reads."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ from harness.analysis.compare import compare
 from harness.errors import UserError
 from harness.pipeline.history_view import FolderHistory
 from harness.pipeline.views import questions_of
-from harness.report import site
+from harness.report import otava, site
 from harness.report.site.site_html import INDEX, night_file
+from harness.report.site.trends import rows
 from harness.store.loading import RECORDS
 
 
@@ -35,6 +36,23 @@ def write_site(shown: FolderHistory, root: Path, to: Path) -> Path:
             f"{to}: the site cannot be written: {error.strerror}", "choose another folder"
         ) from error
     return index
+
+
+def write_otava(shown: FolderHistory, to: Path) -> Path:
+    """Write what apache-otava reads to the folder ``to``; its configuration.
+
+    Raises UserError where the folder cannot be written.
+    """
+    trends = rows([compare([run]) for run in shown.runs], shown.history)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        for name, text in otava.files(shown.history, trends).items():
+            (to / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{to}: cannot be written: {error.strerror}", "choose another folder"
+        ) from error
+    return to / otava.CONFIG
 
 
 def _up_to_date(page: Path, records: Path) -> bool:

@@ -167,7 +167,7 @@ def _measured(given: History) -> Iterator[str]:
         trials = wording.plural(given.measured, "trial")
         yield (
             f"{trials} of other modes than exact have noise and are not judged here: "
-            "`export --format csv` and apache-otava find their change points"
+            "--otava writes them for apache-otava, which finds change points"
         )
 
 

@@ -45,6 +45,7 @@ class TrendRow:
     """One reading."""
 
     key: TrendKey
+    better: str  # lower | higher | "": neither by itself
     trends: tuple[Trend, ...]
 
 
@@ -66,6 +67,7 @@ def rows(comparisons: Sequence[Comparison], given: History) -> tuple[TrendRow, .
     return tuple(
         TrendRow(
             key=key,
+            better=lines[key][1].row.metric.better,
             trends=tuple(
                 _trend(build, place, by_night, lines[key], len(comparisons), changed)
                 for place, (build, by_night) in enumerate(found[key].items())
