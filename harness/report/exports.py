@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.model.reading import Reading
 from harness.model.records import Manifest, TrialRecord
 from harness.model.trial_settings import SETTINGS, setting_text
-from harness.report import influx, openmetrics, pyperf_file
+from harness.report import influx, kcidb, openmetrics, pyperf_file
 from harness.report.markdown import render
 from harness.store.loading import LoadedRun
 
@@ -113,6 +113,7 @@ FORMATS: dict[str, Callable[[LoadedRun], str]] = {
     "openmetrics": openmetrics.render,
     "textfile": openmetrics.render_textfile,
     "influx": influx.render,
+    "kcidb": kcidb.render,
     "csv": to_csv,
     "json": to_json,
     "markdown": to_markdown,
@@ -124,6 +125,7 @@ FILE_NAMES: dict[str, str] = {
     "openmetrics": "readings.om",
     "textfile": "readings.prom",
     "influx": "readings.influx",
+    "kcidb": "kcidb.json",
     "csv": "readings.csv",
     "json": "run.json",
     "markdown": "answer.md",

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 
+import kcidb_io  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +196,38 @@ def test_influx_escapes(tag: str, field: str) -> None:
     assert stamp == "7"
 
 
+def test_kcidb_takes_it(run: LoadedRun) -> None:
+    text = exports.export(run, "kcidb")
+    document = json.loads(text)
+    kcidb_io.schema.LATEST.validate(document)
+    assert "null" not in text
+    tests = document["tests"]
+    assert len({test["id"] for test in tests}) == len(tests)
+    builds = {build["id"] for build in document["builds"]}
+    assert {test["build_id"] for test in tests} <= builds
+    trials = [test for test in tests if test["path"] == "execmem-bench.trig-kprobe"]
+    assert [test["status"] for test in trials] == ["PASS"] * 5 + ["ERROR"]
+    assert "panic: Kernel panic" in trials[-1]["comment"]
+    numbers = [test for test in tests if "number" in test]
+    assert len(numbers) > 30
+    assert {test["status"] for test in numbers} == {"DONE"}
+    without = [test for test in tests if "number" not in test and test not in trials]
+    assert {test["status"] for test in without} <= {"SKIP", "MISS", "ERROR"}
+
+
+def test_kcidb_has_the_verdicts_of_the_kernels_own_tests(run: LoadedRun) -> None:
+    verdicts = {"bpf/verifier 1": "pass", "mm.vmalloc": "fail", "odd": "skip"}
+    judged = LoadedRun(run.manifest, (replace(run.records[0], verdicts=verdicts),), ())
+    document = json.loads(exports.export(judged, "kcidb"))
+    kcidb_io.schema.LATEST.validate(document)
+    found = {t["path"]: t["status"] for t in document["tests"] if ".kernel." in t["path"]}
+    assert found == {
+        "execmem-bench.trig-kprobe.kernel.bpf_verifier_1": "PASS",
+        "execmem-bench.trig-kprobe.kernel.mm_vmalloc": "FAIL",
+        "execmem-bench.trig-kprobe.kernel.odd": "SKIP",
+    }
+
+
 def test_csv(run: LoadedRun) -> None:
     rows = list(csv.DictReader(io.StringIO(exports.export(run, "csv"), newline="")))
     assert tuple(rows[0]) == exports.CSV_COLUMNS
@@ -239,7 +272,9 @@ def test_markdown(run: LoadedRun) -> None:
 def test_unknown_format(run: LoadedRun) -> None:
     with pytest.raises(UserError, match="--format 'xml'") as caught:
         exports.export(run, "xml")
-    assert "openmetrics, textfile, influx, csv, json, markdown, pyperf" in caught.value.remedy
+    assert (
+        "openmetrics, textfile, influx, kcidb, csv, json, markdown, pyperf" in caught.value.remedy
+    )
 
 
 @pytest.mark.parametrize("format", list(exports.FORMATS))
