@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from harness.analysis.comparability import Settings
 from harness.analysis.sites import SiteRow
-from harness.analysis.stats import Ratio, Summary
+from harness.analysis.stats import Drift, Ratio, Summary
 from harness.analysis.verdicts import Verdicts
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import ReadingSpec
@@ -44,6 +44,8 @@ class Cell:
     summary: Summary | None
     ratio: Ratio | None
     scaled: bool = False  # some value was extrapolated from a multiplexed counter
+    outliers: tuple[int, ...] = ()  # seeds whose value is far from the others
+    drift: Drift | None = None  # of a mode with noise: with the order of the trials
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,12 @@ from statistics import mean
 
 from harness.analysis import derive
 from harness.analysis.comparison import Cell, ComparedTrial, Per, Row, Unknown
-from harness.analysis.stats import Ratio, ratio, summarise
+from harness.analysis.stats import Ratio, drift, outliers, ratio, summarise
 from harness.metrics.catalogue import OPERATIONS, PER_SWITCH, SECONDS, SWITCHES, Catalogue
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import Kind
 from harness.model.records import TrialStatus
+from harness.model.trial_settings import Mode
 
 DIVISORS = (
     (Per.SECOND, SECONDS),
@@ -82,11 +83,14 @@ def _cells(
 ) -> dict[str, Cell]:
     read: dict[str, dict[int, list[float]]] = {b: defaultdict(list) for b in builds}
     unknown: dict[str, list[Unknown]] = {b: [] for b in builds}
+    by_time: dict[str, list[tuple[str, float]]] = {b: [] for b in builds}
     scaled: set[str] = set()
     for at, trial in enumerate(trials):
         reading = readings.get(at)
         if reading is not None and reading.value is not None:
             read[trial.build][trial.seed].append(reading.value)
+            if trial.record.spec.mode is not Mode.EXACT:
+                by_time[trial.build].append((trial.record.started, reading.value))
             if reading.status is Status.SCALED:
                 scaled.add(trial.build)
             continue
@@ -111,6 +115,8 @@ def _cells(
             summary=summarise(list(values[build].values())),
             ratio=_ratio(values[build], values.get(baseline)) if build != baseline else None,
             scaled=build in scaled,
+            outliers=outliers(values[build]),
+            drift=drift([value for _, value in sorted(by_time[build])]),
         )
         for build in builds
     }
