@@ -107,6 +107,31 @@ def _selection_options(default: str) -> tuple[Callable[..., Any], ...]:
     )
 
 
+def _comparing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that compare saved runs."""
+    for option in (
+        click.option(
+            "--allow",
+            multiple=True,
+            metavar="KEY",
+            help="Compare although this provenance key differs; may be repeated.",
+        ),
+        click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build."),
+    ):
+        command = option(command)
+    return command
+
+
+def _jobs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option for trials side by side."""
+    return click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 64),
+        help="Trials side by side (exact mode only). Default: number of CPUs.",
+    )(command)
+
+
 def _out(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option for the folder of runs; ``help_text`` is its help."""
     return click.option(
@@ -131,12 +156,7 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 @cli.command()
 @_common
 @_selection(pipeline.DEFAULT_SUITE)
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 64),
-    help="Trials side by side (exact mode only). Default: number of CPUs.",
-)
+@_jobs
 @_out("Folder that gets the run's folder.")
 @click.option(
     "--resume",
@@ -167,12 +187,7 @@ def run(**chosen: Any) -> None:
 @cli.command()
 @_common
 @_selection(NIGHTLY_SUITE)
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 64),
-    help="Trials side by side (exact mode only). Default: number of CPUs.",
-)
+@_jobs
 @_out("Folder that gets the runs, and has those of the nights before.")
 @click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
 @click.option(
@@ -231,13 +246,7 @@ def nightly(**chosen: Any) -> None:
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="KEY",
-    help="Compare although this provenance key differs; may be repeated.",
-)
+@_comparing
 @click.option("--full", is_flag=True, help="Every reading, not the main ones only.")
 @click.option(
     "--format",
@@ -264,13 +273,7 @@ def compare(
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build.")
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="KEY",
-    help="Compare although this provenance key differs; may be repeated.",
-)
+@_comparing
 @click.option(
     "--format",
     "form",
@@ -399,9 +402,7 @@ def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: 
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option(
-    "--jobs", "-j", type=click.IntRange(1, 64), help="Trials side by side. Default: number of CPUs."
-)
+@_jobs
 @_out("Folder that holds the run and gets the new one.")
 @click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
