@@ -2,13 +2,21 @@
 """The command line: options to a call of the pipeline; errors to one line and an exit code."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness import pipeline
+from harness.cli_options import (
+    BASELINE_HELP,
+    NIGHTLY_SUITE,
+    common,
+    comparing,
+    out_folder,
+    selection,
+    side_by_side,
+)
 from harness.cli_settings import setting_option, setting_options, take_settings
 from harness.config import options
 from harness.errors import (
@@ -18,9 +26,6 @@ from harness.errors import (
     BenchError,
     UserError,
 )
-from harness.model.specs import MAX_SEEDS
-from harness.model.trial_settings import SUITE_SETTINGS
-from harness.paths import RESULTS
 
 EPILOG = """
 \b
@@ -33,16 +38,6 @@ Exit codes:
   4    some trial failed (the others are kept)
   130  interrupted (everything measured before is kept)
 """
-
-KERNEL_HELP = (
-    "Kernels, separated by commas: a variant, a bzImage or vmlinuz, a built kernel tree's folder, "
-    "a Debian package of a kernel; each with a name of yours in tables: good=path/a,bad=path/b. "
-    "Default: those of the suite, else all variants."
-)
-NIGHTLY_SUITE = "nightly"
-BASELINE_HELP = (
-    "Kernel that ratios are taken against. Default: the variant upstream, else the first kernel."
-)
 
 
 class _Commands(click.Group):
@@ -63,89 +58,8 @@ def cli() -> None:
     """
 
 
-def _common(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--quiet", is_flag=True, help="Say nothing but results and errors."),
-        click.option("--kernel", "-k", "kernels", metavar="K[,K...]", help=KERNEL_HELP),
-    ):
-        command = option(command)
-    return command
-
-
-def _selection(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options for what is run; without --suite it is ``default``."""
-
-    def added(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in _selection_options(default):
-            command = option(command)
-        return command
-
-    return added
-
-
-def _selection_options(default: str) -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--param",
-            "-p",
-            "params",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="A parameter of the workload; may be repeated.",
-        ),
-        setting_options(SUITE_SETTINGS, absent="the suite's"),
-        click.option(
-            "--seeds",
-            metavar="N",
-            help=f"A count (3), a list (4,7) or a range (5-9), {MAX_SEEDS} at most. "
-            "Default: the suite's.",
-        ),
-        click.option(
-            "--workload", "-w", metavar="NAME|FOLDER", help="One workload instead of the suite's."
-        ),
-        click.option("--suite", "-s", help=f"Set of trials. Default: {default}."),
-    )
-
-
-def _comparing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of commands that compare saved runs."""
-    for option in (
-        click.option(
-            "--allow",
-            multiple=True,
-            metavar="KEY",
-            help="Compare although this provenance key differs; may be repeated.",
-        ),
-        click.option("--baseline", metavar="VARIANT", help="Ratios are taken against this build."),
-    ):
-        command = option(command)
-    return command
-
-
-def _jobs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option for trials side by side."""
-    return click.option(
-        "--jobs",
-        "-j",
-        type=click.IntRange(1, 64),
-        help="Trials side by side (exact mode only). Default: number of CPUs.",
-    )(command)
-
-
-def _out(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option for the folder of runs; ``help_text`` is its help."""
-    return click.option(
-        "--out",
-        "-o",
-        type=click.Path(path_type=Path),
-        default=RESULTS,
-        show_default=True,
-        help=help_text,
-    )
-
-
 @cli.command()
-@_common
+@common
 @click.option("--json", "as_json", is_flag=True, help="Print the kernels as JSON.")
 def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
     """Build the kernels, the guest image and the plugin, and say where they are."""
@@ -154,10 +68,10 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@_common
-@_selection(pipeline.DEFAULT_SUITE)
-@_jobs
-@_out("Folder that gets the run's folder.")
+@common
+@selection(pipeline.DEFAULT_SUITE)
+@side_by_side
+@out_folder("Folder that gets the run's folder.")
 @click.option(
     "--resume",
     metavar="RUN",
@@ -185,10 +99,10 @@ def run(**chosen: Any) -> None:
 
 
 @cli.command()
-@_common
-@_selection(NIGHTLY_SUITE)
-@_jobs
-@_out("Folder that gets the runs, and has those of the nights before.")
+@common
+@selection(NIGHTLY_SUITE)
+@side_by_side
+@out_folder("Folder that gets the runs, and has those of the nights before.")
 @click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
 @click.option(
     "--site",
@@ -246,7 +160,7 @@ def nightly(**chosen: Any) -> None:
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True)
-@_comparing
+@comparing
 @click.option("--full", is_flag=True, help="Every reading, not the main ones only.")
 @click.option(
     "--format",
@@ -255,7 +169,7 @@ def nightly(**chosen: Any) -> None:
     default="table",
     show_default=True,
 )
-@_out("Folder that holds the runs.")
+@out_folder("Folder that holds the runs.")
 def compare(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -273,7 +187,7 @@ def compare(
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True)
-@_comparing
+@comparing
 @click.option(
     "--format",
     "form",
@@ -289,7 +203,7 @@ def compare(
     help="File to write, - for standard output. Default: report.html (.txt, .commit, .folded) in "
     "the run's folder.",
 )
-@_out("Folder that holds the runs.")
+@out_folder("Folder that holds the runs.")
 def report(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -315,7 +229,7 @@ def report(
     required=True,
     type=click.Choice(pipeline.EXPORT_FORMATS),
 )
-@_out("Folder that holds the runs.")
+@out_folder("Folder that holds the runs.")
 def export(run_name: str, form: str, out: Path) -> None:
     """Write a saved run to standard output in a format that other tools read."""
     click.echo(pipeline.export(run_name, form, out), nl=False)
@@ -324,7 +238,7 @@ def export(run_name: str, form: str, out: Path) -> None:
 
 
 @cli.command()
-@_out("Folder that holds the runs.")
+@out_folder("Folder that holds the runs.")
 @click.option("--suite", "-s", help="Runs of this suite only. Default: all.")
 @click.option("--full", is_flag=True, help="Every night and every changed reading.")
 @click.option(
@@ -382,7 +296,7 @@ def history(
     help="CPUs the model stands for.",
 )
 @setting_options(pipeline.REPLAYABLE, absent="as recorded")
-@_out("Folder that holds the run and gets the new ones.")
+@out_folder("Folder that holds the run and gets the new ones.")
 @click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: Any) -> None:
@@ -402,8 +316,8 @@ def replay_(run_name: str, profiles: str, quiet: bool, as_json: bool, **chosen: 
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@_jobs
-@_out("Folder that holds the run and gets the new one.")
+@side_by_side
+@out_folder("Folder that holds the run and gets the new one.")
 @click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def reproduce(run_name: str, jobs: int | None, out: Path, quiet: bool, as_json: bool) -> None:
@@ -421,7 +335,7 @@ def reproduce(run_name: str, jobs: int | None, out: Path, quiet: bool, as_json: 
 
 
 @cli.command()
-@_common
+@common
 @click.option(
     "--profile",
     "profiles",
@@ -479,7 +393,7 @@ def cache(prune: bool, days: int | None, dry_run: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@_common
+@common
 @setting_option("pti", default="off", one=True)
 @setting_option("smp", default=2)
 @click.option("--bcc/--no-bcc", default=True, show_default=True, help="With the bcc image layer.")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.analysis.comparability import Settings
+from harness.analysis.noise import Drift
 from harness.analysis.sites import SiteRow
-from harness.analysis.stats import Drift, Ratio, Summary
+from harness.analysis.stats import Ratio, Summary
 from harness.analysis.verdicts import Verdicts
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import ReadingSpec

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from harness.analysis.comparability import Settings
 from harness.analysis.derive import groups
-from harness.analysis.stats import Ratio, Verdict, ratio, together
+from harness.analysis.stats import Ratio, Verdict, ratio
+from harness.analysis.together import together
 from harness.errors import UserError
 from harness.metrics.catalogue import Catalogue, of_workload
 from harness.model.reading import Reading, Source

@@ -19,11 +19,6 @@ MATERIAL = 1.25
 """A change by this factor, up or down, must be outside an interval that shows no difference."""
 SPAN = 10.0
 """An interval whose upper end is more than this many times the lower one gives no size."""
-OUTLIER = 3.0
-"""A value further from the median than so many scaled deviations is an outlier."""
-OUTLIER_SEEDS = 5
-MAD_SCALE = 1.4826
-"""Makes the median absolute deviation of normal values their standard deviation."""
 POWER = 0.8
 """With this probability the smallest effect is seen that a run is said to be able to see."""
 MAX_SEEDS = 100
@@ -72,43 +67,6 @@ def summarise(values: Sequence[float]) -> Summary | None:
         q1=q1,
         q3=q3,
     )
-
-
-def outliers(values: Mapping[int, float]) -> tuple[int, ...]:
-    """The seeds whose value is far from the median: over OUTLIER times the scaled median absolute
-    deviation (Hampel, J. Am. Stat. Assoc. 69, 1974).
-
-    None of fewer than OUTLIER_SEEDS seeds, and none where more than half read the same: then
-    nobody can say what far is.
-    """
-    if len(values) < OUTLIER_SEEDS:
-        return ()
-    middle = statistics.median(values.values())
-    spread = statistics.median(abs(value - middle) for value in values.values())
-    if spread == 0:
-        return ()
-    limit = OUTLIER * MAD_SCALE * spread
-    return tuple(sorted(seed for seed, value in values.items() if abs(value - middle) > limit))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drift:
-    """Whether values go up or down with the order in which they were measured: Kendall's tau,
-    and the probability of one as far from 0 where there is no drift."""
-
-    tau: float
-    p: float
-
-
-def drift(in_order: Sequence[float]) -> Drift | None:
-    """The drift of values in the order of their trials; None of fewer than OUTLIER_SEEDS, and
-    where all are equal."""
-    if len(in_order) < OUTLIER_SEEDS or len(set(in_order)) == 1:
-        return None
-    import scipy.stats  # type: ignore[import-untyped]  # a second of start-up, for measured modes
-
-    found = scipy.stats.kendalltau(range(len(in_order)), in_order)
-    return Drift(tau=float(found.statistic), p=float(found.pvalue))
 
 
 class Verdict(StrEnum):
@@ -374,31 +332,6 @@ def expected_half_width(log_sd: float, n: int) -> float:
 def _c4(n: int) -> float:
     """Mean of the standard deviation of ``n`` normal values whose true one is 1."""
     return math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
-
-
-def holm(given: Sequence[float]) -> tuple[float, ...]:
-    """The p values ``given``, corrected for being read together, in their order.
-
-    Holm, Scand. J. Stat. 6 (1979): whatever their dependence, the probability of one false
-    difference among all is at most the level at which the corrected ones are read.
-    """
-    order = sorted(range(len(given)), key=given.__getitem__)
-    out = [0.0] * len(given)
-    largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(given) - rank) * given[place]))
-        out[place] = largest
-    return tuple(out)
-
-
-def together(ratios: Sequence[Ratio]) -> tuple[Ratio, ...]:
-    """``ratios`` as comparisons that are read together; those without a p stay as they are."""
-    tested = [one.p for one in ratios if one.p is not None]
-    corrected = iter(holm(tested))
-    return tuple(
-        one if one.p is None else replace(one, among=len(tested), adjusted=next(corrected))
-        for one in ratios
-    )
 
 
 def _two_sided(value: float, error: float, freedom: float) -> float:

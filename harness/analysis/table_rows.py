@@ -8,7 +8,8 @@ from statistics import mean
 
 from harness.analysis import derive
 from harness.analysis.comparison import Cell, ComparedTrial, Per, Row, Unknown
-from harness.analysis.stats import Ratio, drift, outliers, ratio, summarise
+from harness.analysis.noise import drift, outliers
+from harness.analysis.stats import Ratio, ratio, summarise
 from harness.metrics.catalogue import OPERATIONS, PER_SWITCH, SECONDS, SWITCHES, Catalogue
 from harness.model.reading import Reading, Source, Status
 from harness.model.reading_spec import Kind

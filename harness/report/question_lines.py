@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.analysis.comparison import Block
-from harness.analysis.stats import Ratio, together
+from harness.analysis.stats import Ratio
+from harness.analysis.together import together
 from harness.report.decisive import Decided, decided
 
 Lines = Mapping[str, Sequence[Decided]]

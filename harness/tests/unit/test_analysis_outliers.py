@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis import compare
-from harness.analysis.stats import OUTLIER_SEEDS, drift, outliers
+from harness.analysis.noise import OUTLIER_SEEDS, drift, outliers
 from harness.model.reading import Reading, Source
 from harness.model.trial_settings import Mode
 from harness.store.loading import LoadedRun

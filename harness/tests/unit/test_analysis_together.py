@@ -12,7 +12,8 @@ import scipy.stats  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.stats import POWER, Method, Ratio, Verdict, holm, ratio, together
+from harness.analysis.stats import POWER, Method, Ratio, Verdict, ratio
+from harness.analysis.together import holm, together
 
 EXPERIMENTS = 600
 COMPARISONS = 12
