@@ -10,6 +10,7 @@ import click
 from harness import pipeline
 from harness.cli_options import (
     BASELINE_HELP,
+    BISECT_SUITE,
     NIGHTLY_SUITE,
     common,
     comparing,
@@ -359,6 +360,43 @@ def validate(
     validation = pipeline.validate(kernels, profiles, pti, progress)
     pipeline.show_validation(validation, as_json=as_json)
     if not validation.ok:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
+@cli.command()
+@click.argument("kernels", nargs=-1, required=True)
+@click.option(
+    "--metric",
+    "-m",
+    required=True,
+    metavar="NAME{label=value,...}",
+    help="The reading that moved, as `compare --full` and exports name it.",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
+@selection(BISECT_SUITE)
+@side_by_side
+@out_folder("Folder that gets the runs.")
+def bisect(kernels: tuple[str, ...], metric: str, quiet: bool, **chosen: Any) -> None:
+    """Say which patch, or which kernel, moved a reading.
+
+    GOOD BAD: two variants, BAD with further patches; or three kernels and more, in order. Tests as
+    few as it takes and goes on where it was interrupted. In exact mode one seed a kernel tells,
+    unless the ends differ by less than layout can do; then it says so. Default suite: smoke.
+    """
+    progress = pipeline.Progress(quiet=quiet)
+    changed = take_settings(chosen)
+    if chosen["seeds"] is not None:
+        chosen["seeds"] = options.seeds(chosen["seeds"])
+    chosen["params"] = options.params(chosen["params"])
+    chosen["suite"] = chosen["suite"] or BISECT_SUITE
+    request = pipeline.BisectRequest(
+        kernels=kernels,
+        metric=metric,
+        run=pipeline.RunRequest(settings={"counters": "model", **changed}, **chosen),
+    )
+    done = pipeline.bisect(request, progress)
+    click.echo("\n".join(done.lines))
+    if done.found is None:
         sys.exit(EXIT_TRIAL_FAILED)
 
 

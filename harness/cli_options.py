@@ -18,6 +18,7 @@ KERNEL_HELP = (
     "Default: those of the suite, else all variants."
 )
 NIGHTLY_SUITE = "nightly"
+BISECT_SUITE = "smoke"
 BASELINE_HELP = (
     "Kernel that ratios are taken against. Default: the variant upstream, else the first kernel."
 )

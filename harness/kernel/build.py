@@ -132,8 +132,11 @@ def plan_at_hand(request: KernelRequest) -> Plan | None:
 
 def _plan(request: KernelRequest, base: source.Source, toolchain: recipe.Tools) -> Plan:
     variant, folder = request.variant, request.configs / "kconfig"
-    patches = patch_series.load(variant.series, request.configs / "patches")
+    every = patch_series.load(variant.series, request.configs / "patches")
+    patches = every[: variant.patches]
     options = kconfig.adapt(fragments(variant.kconfig, folder), differences(variant.base, folder))
+    absent = patch_series.symbols(every) - patch_series.symbols(patches)
+    options = {name: value for name, value in options.items() if name not in absent}
     key = recipe.kernel_key(
         variant.base, base.sha256, [p.sha256 for p in patches], options, toolchain
     )

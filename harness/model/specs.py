@@ -21,6 +21,7 @@ class VariantSpec:
     title: str  # a few words for tables
     role: str  # why it is compared
     series: tuple[str, ...] = ()  # folders below configs/patches, applied in order
+    patches: int | None = None  # the first so many of them; None: all
     kconfig: tuple[str, ...] = ("base.config",)  # fragments below configs/kconfig, on tinyconfig
     base: str = "linux-source-6.1"  # Debian package of the base source
     baseline: bool = False  # ratios are taken against this variant

@@ -11,6 +11,7 @@ import os
 from harness.kernel import Kernel
 from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
+from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.history_view import FolderHistory, folder_history, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
@@ -42,6 +43,8 @@ __all__ = [
     "EXPORT_FORMATS",
     "PRUNE_DAYS",
     "REPLAYABLE",
+    "BisectRequest",
+    "Bisection",
     "FolderHistory",
     "NightOutcome",
     "NightRequest",
@@ -51,6 +54,7 @@ __all__ = [
     "RunOutcome",
     "RunRequest",
     "Validation",
+    "bisect",
     "build",
     "cache",
     "comparison",
