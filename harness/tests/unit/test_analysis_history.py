@@ -105,8 +105,8 @@ def reshuffled(number: int) -> Lab:
 
 
 def test_luck_is_layout_and_seldom_real() -> None:
-    """A new kernel on each of 200 nights, none with a real change: in 5 of 100 nights or fewer
-    (three standard errors above) some reading is called real, whatever the number of readings."""
+    """A new kernel on each of 200 nights, none with a real change: in about 5 of 100 nights (three
+    standard errors above at most) some reading is called real, however many there are."""
     given = history([night(reshuffled(number), number) for number in range(NIGHTS)])
     assert len({step.run for step in steps_with_changes(given)}) == NIGHTS - 1
     wrong = {step.run for step in given.steps for c in step.changes if c.kind is Kind.REAL}
