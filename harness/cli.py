@@ -59,6 +59,18 @@ def cli() -> None:
     """
 
 
+def _run_request(
+    chosen: dict[str, Any], suite: str | None = None, **settings: object
+) -> pipeline.RunRequest:
+    """What the options of ``selection`` ask for; ``suite`` and ``settings`` where they do not."""
+    changed = {**settings, **take_settings(chosen)}
+    if chosen["seeds"] is not None:
+        chosen["seeds"] = options.seeds(chosen["seeds"])
+    chosen["params"] = options.params(chosen["params"])
+    chosen["suite"] = chosen["suite"] or suite
+    return pipeline.RunRequest(settings=changed, **chosen)
+
+
 @cli.command()
 @common
 @click.option("--json", "as_json", is_flag=True, help="Print the kernels as JSON.")
@@ -86,11 +98,7 @@ def run(**chosen: Any) -> None:
     """Run a suite on the kernels and print the comparison."""
     progress = pipeline.Progress(quiet=chosen.pop("quiet"))
     as_json = chosen.pop("as_json")
-    changed = take_settings(chosen)
-    if chosen["seeds"] is not None:
-        chosen["seeds"] = options.seeds(chosen["seeds"])
-    chosen["params"] = options.params(chosen["params"])
-    outcome = pipeline.run(pipeline.RunRequest(settings=changed, **chosen), progress)
+    outcome = pipeline.run(_run_request(chosen), progress)
     pipeline.show([str(outcome.path)], form="json" if as_json else "table")
     progress.say(f"kept in {outcome.path}")
     if outcome.interrupted:
@@ -143,12 +151,7 @@ def nightly(**chosen: Any) -> None:
     progress = pipeline.Progress(quiet=chosen.pop("quiet"))
     own = {name: chosen.pop(name) for name in ("site", "exports", "textfile", "prune_days")}
     fail = chosen.pop("fail_on_regression")
-    changed = take_settings(chosen)
-    if chosen["seeds"] is not None:
-        chosen["seeds"] = options.seeds(chosen["seeds"])
-    chosen["params"] = options.params(chosen["params"])
-    chosen["suite"] = chosen["suite"] or NIGHTLY_SUITE
-    request = pipeline.NightRequest(run=pipeline.RunRequest(settings=changed, **chosen), **own)
+    request = pipeline.NightRequest(run=_run_request(chosen, suite=NIGHTLY_SUITE), **own)
     night = pipeline.nightly(request, progress)
     click.echo(night.line)
     if night.outcome.interrupted:
@@ -384,15 +387,10 @@ def bisect(kernels: tuple[str, ...], metric: str, quiet: bool, **chosen: Any) ->
     unless the ends differ by less than layout can do; then it says so. Default suite: smoke.
     """
     progress = pipeline.Progress(quiet=quiet)
-    changed = take_settings(chosen)
-    if chosen["seeds"] is not None:
-        chosen["seeds"] = options.seeds(chosen["seeds"])
-    chosen["params"] = options.params(chosen["params"])
-    chosen["suite"] = chosen["suite"] or BISECT_SUITE
     request = pipeline.BisectRequest(
         kernels=kernels,
         metric=metric,
-        run=pipeline.RunRequest(settings={"counters": "model", **changed}, **chosen),
+        run=_run_request(chosen, suite=BISECT_SUITE, counters="model"),
     )
     done = pipeline.bisect(request, progress)
     click.echo("\n".join(done.lines))

@@ -119,6 +119,7 @@ class Night:
     trials: int  # with a result
     failed: int
     compared: int  # lanes that an earlier night has as well, with a seed in common
+    measured: int = 0  # trials whose values have noise: nothing of them is compared here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,11 +355,13 @@ def _not_run(run: LoadedRun, known: Mapping[Lane, _Seen]) -> Iterator[NoComparis
 
 
 def _night(run: LoadedRun, compared: int) -> Night:
-    ok = sum(record.status is TrialStatus.OK for record in run.records)
+    good = [record for record in run.records if record.status is TrialStatus.OK]
+    ok = len(good)
     return Night(
         run=run.manifest.run,
         created=run.manifest.created,
         trials=ok,
         failed=len(run.manifest.trials) - ok,
         compared=compared,
+        measured=sum(record.spec.mode is not Mode.EXACT for record in good),
     )

@@ -6,22 +6,23 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
 from harness.analysis.bisection import Answer, Found, between, judge, near, next_step, result
-from harness.cache import sha256_bytes
+from harness.cache import sha256_bytes, sha256_file
 from harness.config import definitions
 from harness.errors import BenchError, UserError
 from harness.kernel import KernelRequest, build_kernel, naming, patch_series
 from harness.model.reading import Reading
 from harness.model.specs import VariantSpec
-from harness.paths import CONFIGS, cache_dir
+from harness.paths import CONFIGS, PROJECT, cache_dir
 from harness.pipeline.machine import Machine
 from harness.pipeline.progress import Progress
 from harness.pipeline.run import RunRequest, run
 from harness.report import wording
-from harness.store import folder_errors, load_run
+from harness.store import folder_errors, load_run, provenance
 
 _METRIC = re.compile(r"([^{}]+)(?:\{([^{}]*)\})?")
 
@@ -135,7 +136,8 @@ class _State:
 
     def __init__(self, request: BisectRequest, steps: Sequence[Step]) -> None:
         asked = replace(request.run, jobs=None)
-        key = repr(([step.identity for step in steps], asked))
+        made_by = provenance.git_describe(PROJECT)
+        key = repr(([step.identity for step in steps], asked, made_by))
         self._steps = steps
         self._path = request.run.out / f"bisect-{sha256_bytes(key.encode())[:12]}.json"
         self.tested: dict[int, Tested] = {}
@@ -239,7 +241,14 @@ def row(kernels: Sequence[str]) -> tuple[Step, ...]:
 
 def _given(word: naming.Word) -> Step:
     text = f"{word.name}={word.value}" if word.name else word.value
-    return Step(title=text, identity=text, kernel=lambda _: text)
+    return Step(title=text, identity=f"{text} {_content(word.value)}", kernel=lambda _: text)
+
+
+def _content(value: str) -> str:
+    """What changes where the kernel at a path does; "" for a variant."""
+    path = Path(value).expanduser()
+    image = path / "arch/x86/boot/bzImage" if path.is_dir() else path
+    return sha256_file(image) if image.is_file() else ""
 
 
 def _patched(variant: VariantSpec, patches: Sequence[patch_series.Patch], count: int) -> Step:

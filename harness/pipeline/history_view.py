@@ -32,7 +32,7 @@ class FolderHistory:
         last = self.history.last
         steps = self.history.of(last.run)
         faults = any(step.fault for step in steps)
-        nothing = len(self.history.nights) > 1 and not last.compared
+        nothing = len(self.history.nights) > 1 and not last.compared and not last.measured
         return bool(regressions(steps)) or faults or nothing or last.failed > 0
 
 

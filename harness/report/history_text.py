@@ -81,6 +81,9 @@ def headline(given: History) -> HistoryLine:
         more = f" and {len(worse) - 1} more" if len(worse) > 1 else ""
         where = _builds([step for step, _ in worse])
         return HistoryLine(text=f"last night: {where} worse: {first}{more}{failed}", tone="worse")
+    if last.measured and last.measured == last.trials:
+        many = wording.plural(last.measured, "trial")
+        return HistoryLine(text=f"last night: {many} of modes with noise: not judged here{failed}")
     if not last.compared:
         alone = len(given.nights) == 1
         text = "the first night" if alone else "last night: no seed, build and setting of before"

@@ -8,6 +8,7 @@ import pytest
 
 from harness.analysis.history import Change, History, Kind, Step, history, regressions
 from harness.errors import UserError
+from harness.model.trial_settings import Mode
 from harness.report.history_text import lines
 from harness.store import create_run
 from harness.store.loading import LoadedRun
@@ -171,6 +172,27 @@ def test_the_first_night_has_nothing_to_compare_with() -> None:
     assert given.last.compared == 0
     assert "the first night: nothing to compare with" in text(given)
     assert history([night(Lab(), 0), night(Lab(), 1)]).last.compared == 4
+
+
+def measured(number: int) -> LoadedRun:
+    """A night of a mode whose values have noise."""
+    exact = night(Lab(), number)
+    records = tuple(
+        replace(r, spec=spec, trial=spec.id)
+        for r in exact.records
+        for spec in (replace(r.spec, mode=Mode.KVM),)
+    )
+    trials = tuple(record.spec for record in records)
+    return LoadedRun(replace(exact.manifest, trials=trials), records, ())
+
+
+def test_nights_with_noise_are_not_judged_and_not_bad_for_that(
+    bench: Bench, tmp_path: Path
+) -> None:
+    out = kept(tmp_path, measured(0), measured(1))
+    done = bench("history", *out, "--fail-on-regression")
+    assert done.returncode == 0, done.stdout
+    assert "last night: 20 trials of modes with noise: not judged here" in done.stdout
 
 
 def test_a_night_that_compares_with_none_is_bad(bench: Bench, tmp_path: Path) -> None:

@@ -116,6 +116,16 @@ def test_the_patches_of_the_series_are_a_row() -> None:
     assert len({step.identity for step in steps}) == 8
 
 
+def test_a_kernel_that_was_built_again_at_the_same_place_is_another_one(tmp_path: Path) -> None:
+    image = tmp_path / "bzImage"
+    image.write_bytes(b"one")
+    kernels = (f"a=upstream,b={image},c=execmem",)
+    before = [step.identity for step in row(kernels)]
+    image.write_bytes(b"two")
+    after = [step.identity for step in row(kernels)]
+    assert [x == y for x, y in zip(before, after, strict=True)] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     "kernels", [("execmem", "bpf_prog_pack"), ("upstream", "execmem"), ("execmem",), ("a", "b")]
 )
