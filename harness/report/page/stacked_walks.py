@@ -60,7 +60,7 @@ def walks(block: Block) -> tuple[Bars, ...]:
 def _bar(build: str, by_origin: dict[str, Row]) -> Bar:
     def middle(origin: str) -> float | None:
         if origin not in by_origin:
-            return 0.0
+            return None
         summary = by_origin[origin].cells[build].summary
         return None if summary is None else summary.median
 

@@ -46,6 +46,10 @@ def test_every_panel_chooses_samples_of_a_real_run(exported: str, panel: dashboa
     assert chosen, f"{name}: {panel.labels} is in none of {len(lines)} samples"
 
 
+def test_no_query_makes_a_0_of_nothing() -> None:
+    assert not [query for query in dashboard.queries().values() if "vector(" in query]
+
+
 def test_the_data_source_is_a_variable() -> None:
     document = json.loads((dashboard.FOLDER / dashboard.GRAFANA).read_text())
     names = [variable["name"] for variable in document["templating"]["list"]]

@@ -162,6 +162,21 @@ def test_what_is_not_known_is_no_figure() -> None:
     assert folded(compared) == ""
 
 
+def test_walks_that_nobody_attributed_are_not_known_and_no_0() -> None:
+    run = made.run(seeds=(1, 2), pti=("on",))
+    records = tuple(
+        replace(r, readings=tuple(x for x in r.readings if x.labels.get("origin", "all") == "all"))
+        for r in run.records
+    )
+    compared = compare([LoadedRun(run.manifest, records, ())])
+    shown = page(compared, QUESTIONS).questions[0].pictures
+    (walks,) = [p for p in shown if p.title == "Page walks by the text that caused them"]
+    assert walks.figures is not None
+    for row in walks.figures.rows:
+        assert row[3:7] == ("not known",) * 4
+        assert row[7] != "not known"
+
+
 def drawings(comparison: Comparison) -> list[Drawing]:
     shown = page(comparison, QUESTIONS)
     every = [p for q in shown.questions for p in q.pictures] + list(shown.pictures)
