@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page: what is on it, that its pictures are whole, and that nothing unknown is a figure."""
 
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -116,6 +117,14 @@ def test_links_labels_and_headings_lead_somewhere(html: str) -> None:
     assert set(tree.labels) <= set(tree.ids)
     assert tree.headings[0] == 1
     assert all(b - a <= 1 for a, b in zip(tree.headings, tree.headings[1:], strict=False))
+
+
+def test_headings_are_in_order_where_runs_have_notes_and_problems() -> None:
+    """Notes before the first question: as runs of kernels that others built have."""
+    run = made.run(seeds=(1,), pti=("on",))
+    noted = replace(compare([run]), notes=("built elsewhere",), problems=("a torn line",))
+    headings = Tree(render(noted, QUESTIONS)).headings
+    assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
 
 
 def test_the_answer_comes_first_and_provenance_last(html: str) -> None:
