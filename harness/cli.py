@@ -280,6 +280,7 @@ def history(
     it, and layout where they do not, since text lies elsewhere.
     """
     shown = pipeline.folder_history(out, suite)
+    pipeline.refuse_empty(shown)
     pipeline.show_history(shown, full=full, as_json=as_json)
     if site is not None:
         click.echo(pipeline.write_site(shown, out, site), err=as_json)

@@ -13,7 +13,7 @@ from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
-from harness.pipeline.history_view import FolderHistory, folder_history, show_history
+from harness.pipeline.history_view import FolderHistory, folder_history, refuse_empty, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
@@ -65,6 +65,7 @@ __all__ = [
     "listing",
     "nightly",
     "profile_names",
+    "refuse_empty",
     "replay",
     "report",
     "reproduce",

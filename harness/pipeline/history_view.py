@@ -32,8 +32,15 @@ class FolderHistory:
         last = self.history.last
         steps = self.history.of(last.run)
         faults = any(step.fault for step in steps)
-        nothing = len(self.history.nights) > 1 and not last.compared and not last.measured
+        before = any(night.trials for night in self.history.nights[:-1])
+        nothing = before and not last.compared and not last.measured
         return bool(regressions(steps)) or faults or nothing or last.failed > 0
+
+
+def refuse_empty(shown: FolderHistory) -> None:
+    """Raise UserError where no trial of any night has a result: no sample is no pass."""
+    if not any(night.trials for night in shown.history.nights):
+        raise UserError("no trial with a result in these runs", "give a folder of runs")
 
 
 def folder_history(root: Path, suite: str | None = None) -> FolderHistory:

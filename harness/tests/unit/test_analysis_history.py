@@ -217,11 +217,10 @@ def test_nights_are_in_order_whatever_order_they_come_in() -> None:
     assert history(runs) == history(runs[::-1])
 
 
-def test_no_trial_with_a_result_is_an_error() -> None:
-    empty = night(Lab(), 0, fail=made.BUILDS)
-    with pytest.raises(UserError, match="no trial with a result"):
-        history([empty])
-    with pytest.raises(UserError, match="no trial with a result"):
+def test_a_night_on_which_everything_fails_is_told_and_no_run_at_all_is_an_error() -> None:
+    given = history([night(Lab(), 0, fail=made.BUILDS)])
+    assert (given.last.trials, given.last.failed > 0, given.steps) == (0, True, ())
+    with pytest.raises(UserError, match="no runs"):
         history([])
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import filelock
 import pytest
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, UserError
 from harness.paths import PROJECT
 from harness.pipeline import NightOutcome, NightRequest, Progress, RunRequest, nightly
+from harness.pipeline.history_view import refuse_empty
 from harness.pipeline.machine import Machine
 from harness.pipeline.nightly import LOCK, unfinished
 from harness.store import load_run
@@ -99,6 +100,22 @@ def test_a_failed_trial_makes_a_bad_night_and_is_no_reason_to_resume(
     assert "1 failed" in night.line
     assert unfinished(root, "smoke") is None
     assert not a_night(on(captured), root).resumed
+
+
+def test_a_first_night_on_which_all_fails_has_its_page_and_ends(
+    captured: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "runs"
+    panic = with_console("Kernel panic - not syncing: Fatal exception")
+    night = a_night(on(captured, dict.fromkeys(SEEDS, panic)), root, exports=("csv",))
+    assert night.line.startswith(f"night bad: {night.outcome.path.name}: 3 trials, 3 failed in ")
+    assert "3 trials without a result" in night.line
+    assert "3 trials without a result" in night.index.read_text()
+    with pytest.raises(UserError, match="no trial with a result"):
+        refuse_empty(night.shown)
+    better = a_night(on(captured), root)
+    assert not better.resumed
+    assert "night bad" not in better.line
 
 
 def test_an_interrupted_night_goes_on_the_next(captured: Path, tmp_path: Path) -> None:
