@@ -8,26 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.history import inputs
+from harness.analysis.other_inputs import OtherInput, other_inputs
 from harness.analysis.replicates import first_changed_reading
 from harness.errors import UserError
 from harness.model.reading import Source
-from harness.model.records import Manifest, TrialStatus
+from harness.model.records import TrialStatus
 from harness.model.trial_settings import Mode
 from harness.pipeline.machine import Machine
 from harness.pipeline.progress import Progress
 from harness.pipeline.run import RunRequest, run
 from harness.report import wording
 from harness.store import find_run, load_run
-
-
-@dataclass(frozen=True, kw_only=True)
-class OtherInput:
-    """An input that is not what it was; ``""``: there was, or is, none."""
-
-    name: str
-    then: str
-    now: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +54,7 @@ class Reproduction:
         count = sum(trial.readings for trial in self.trials)
         trials = wording.plural(len(self.trials), "trial")
         for one in self.inputs:
-            then, now = (value[:40] or "none" for value in (one.then, one.now))
-            yield f"differs: {one.name}: {then} then, {now} now"
+            yield f"differs: {one.line}"
         if self.equal:
             yield f"{self.run}: {trials}, {count:,} readings: every one equal"
             return
@@ -124,16 +114,3 @@ def reproduction_json(again: Reproduction) -> str:
     """``again`` as a JSON document."""
     document = msgspec.to_builtins(again, enc_hook=str)
     return json.dumps({**document, "equal": again.equal}, indent=2)
-
-
-def other_inputs(then: Manifest, now: Manifest) -> tuple[OtherInput, ...]:
-    """The inputs of the trials that are not what they were."""
-    found: dict[OtherInput, None] = {}
-    for build, workload in dict.fromkeys((t.variant, t.workload) for t in then.trials):
-        old, new = (inputs(manifest, build, workload) for manifest in (then, now))
-        for name in {**old, **new}:
-            if old.get(name, "") != new.get(name, ""):
-                title = f"{name} {build}" if name == "kernel" else name
-                was, is_now = old.get(name, ""), new.get(name, "")
-                found[OtherInput(name=title, then=was, now=is_now)] = None
-    return tuple(found)

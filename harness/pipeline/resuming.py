@@ -3,9 +3,11 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.analysis.history import HARNESS
+from harness.analysis.other_inputs import other_inputs
 from harness.config import definitions
 from harness.errors import DataError, UserError
 from harness.kernel import Kernel, naming
@@ -14,7 +16,7 @@ from harness.model.specs import SuiteSpec, WorkloadSpec
 from harness.model.trial_settings import SUITE_SETTINGS, Counters, SuiteSettings
 from harness.pipeline import contradictions
 from harness.pipeline.contradictions import Given, distinct
-from harness.store import find_run, load_run
+from harness.store import find_run, load_run, remaining
 
 RESUME_KEYS = (
     "trials",
@@ -111,16 +113,33 @@ def suite_of(manifest: Manifest) -> SuiteSpec:
 
 
 def check_provenance(saved: Manifest, now: Manifest) -> None:
-    """Refuse to resume a run whose provenance is no longer that of this checkout."""
-    for key in RESUME_KEYS:
+    """Refuse to resume a run whose provenance is no longer that of this checkout.
+
+    The trials that are left would be others than those that there are: one run is of one
+    program, one agent, one model.
+    """
+    if not _counted_by_model(saved):
         # A run that auto settled on perf has the plugin's hash and does not use it.
-        if key == "plugin_sha256" and not _counted_by_model(saved):
-            continue
-        if getattr(saved, key) != getattr(now, key):
-            raise UserError(
-                f"run {saved.run} cannot be resumed: {key} differs from what there is now",
-                "restore what it was made with, or start a new run",
-            )
+        now = replace(now, plugin_sha256=saved.plugin_sha256)
+    wrong = [key for key in RESUME_KEYS if getattr(saved, key) != getattr(now, key)]
+    if not wrong:
+        return
+    others = [other.line for other in other_inputs(saved, now) if other.name != HARNESS]
+    begun = saved.program_commit
+    raise UserError(
+        f"run {saved.run} cannot be resumed: {'; '.join(others or wrong)}",
+        (
+            f"resume it with the program that began it (git checkout {begun})"
+            if begun
+            else "restore what it was made with"
+        )
+        + ", or start a new run",
+    )
+
+
+def complete(saved: SavedRun) -> bool:
+    """Whether every trial of the run has a result, so that nothing is left to resume."""
+    return not remaining(saved.manifest, load_run(saved.path).records)
 
 
 def _counted_by_model(manifest: Manifest) -> bool:

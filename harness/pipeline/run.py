@@ -132,6 +132,9 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     saved = None
     if (name := request.resume or request.again) is not None:
         saved = resuming.saved_run(name, request.out, _given(request))
+        if request.resume is not None and resuming.complete(saved):
+            progress.say(f"run {saved.manifest.run} is complete: nothing to resume")
+            return RunOutcome(path=saved.path, done=0, failed=0, interrupted=False)
         request = _as_saved(request, saved)
     planned = plan(request, machine) if saved is None else _plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO

@@ -245,8 +245,22 @@ def test_changed_provenance_is_refused(key: str) -> None:
     if isinstance(value, dict):
         other = {**value, "trig-kprobe": "other"}
     changed = replace(one, **{key: other})
-    with pytest.raises(UserError, match=f"cannot be resumed: {key} differs"):
+    with pytest.raises(UserError, match=f"run {one.run} cannot be resumed: ") as caught:
         resuming.check_provenance(one, changed)
+    assert caught.value.remedy.endswith("or start a new run")
+
+
+def test_a_refusal_names_what_differs_and_the_program_that_can_resume_it() -> None:
+    one = replace(manifest(), program_commit="f23358a", image_sha256={"agent": "aaa", "bcc": "1"})
+    now = replace(one, program_commit="28c9b19", image_sha256={"agent": "bbb", "bcc": "1"})
+    with pytest.raises(UserError) as caught:
+        resuming.check_provenance(one, now)
+    assert caught.value.message == (
+        f"run {one.run} cannot be resumed: guest image (agent): aaa then, bbb now"
+    )
+    assert caught.value.remedy == (
+        "resume it with the program that began it (git checkout f23358a), or start a new run"
+    )
 
 
 def test_the_plugin_of_a_run_that_does_not_use_it_is_no_matter() -> None:

@@ -218,6 +218,19 @@ def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(
         resumed(captured, first, seeds=(1, 2))
 
 
+def test_a_complete_run_is_resumed_by_any_program(captured: Path, tmp_path: Path) -> None:
+    """Nothing is built or compared for it: nothing is left that could differ."""
+    first = started(captured, tmp_path)
+
+    def nothing(*_: object, **__: object) -> Any:
+        raise AssertionError("something is made for a run that is complete")
+
+    unable = replace(machine(RecordedTarget(folder=captured)), prepare=nothing)
+    asked = RunRequest(resume=first.path.name, out=first.path.parent, jobs=1)
+    again = run(asked, Progress(quiet=True), unable)
+    assert (again.path, again.done, again.interrupted) == (first.path, 0, False)
+
+
 def test_a_failed_trial_is_made_again_when_a_run_is_resumed(captured: Path, tmp_path: Path) -> None:
     first = started(captured, tmp_path, {2: lambda e: replace(e, channel=b"")})
     again = resumed(captured, first)
