@@ -21,13 +21,14 @@ class SiteCounts:
 
     texts: float  # programs or modules of that name among those named
     walks_4k: float
+    walks_coalesced_4k: float
     walks_2m_4m: float
     walks_1g: float
     stlb_hits: float
 
     @property
     def walks(self) -> float:
-        return self.walks_4k + self.walks_2m_4m + self.walks_1g
+        return self.walks_4k + self.walks_coalesced_4k + self.walks_2m_4m + self.walks_1g
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ def _by_name(sites: Iterable[Site]) -> dict[tuple[str, str], SiteCounts]:
         key: SiteCounts(
             texts=len({site.name for site in group}),
             walks_4k=sum(site.walks_4k for site in group),
+            walks_coalesced_4k=sum(site.walks_coalesced_4k for site in group),
             walks_2m_4m=sum(site.walks_2m_4m for site in group),
             walks_1g=sum(site.walks_1g for site in group),
             stlb_hits=sum(site.stlb_hits for site in group),

@@ -23,7 +23,7 @@ ORIGINS = (
     "other",
 )
 
-PageSize = Literal["4k", "2m", "1g"]
+PageSize = Literal["4k", "16k", "2m", "1g"]
 
 
 class Missed(Protocol):
@@ -47,18 +47,20 @@ class Misses:
 
     stlb_hits: int = 0
     walks_4k: int = 0
+    walks_16k: int = 0  # of four pages of 4 kB that one entry then holds
     walks_2m: int = 0
     walks_1g: int = 0
 
     @property
     def walks(self) -> int:
         """Walks of every page size."""
-        return self.walks_4k + self.walks_2m + self.walks_1g
+        return self.walks_4k + self.walks_16k + self.walks_2m + self.walks_1g
 
     def __add__(self, other: "Misses") -> "Misses":
         return Misses(
             stlb_hits=self.stlb_hits + other.stlb_hits,
             walks_4k=self.walks_4k + other.walks_4k,
+            walks_16k=self.walks_16k + other.walks_16k,
             walks_2m=self.walks_2m + other.walks_2m,
             walks_1g=self.walks_1g + other.walks_1g,
         )
@@ -66,10 +68,8 @@ class Misses:
 
 def of_site(site: Missed) -> Misses:
     """The misses of one address."""
-    walks = {"4k": 0, "2m": 0, "1g": 0, site.page: site.walks}
-    return Misses(
-        stlb_hits=site.stlb_hits, walks_4k=walks["4k"], walks_2m=walks["2m"], walks_1g=walks["1g"]
-    )
+    walks = {f"walks_{site.page}": site.walks}
+    return Misses(stlb_hits=site.stlb_hits, **walks)
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ def top(by_name: Mapping[tuple[str, str], Misses], count: int = MAX_SITES) -> tu
             origin=origin,
             stlb_hits=misses.stlb_hits,
             walks_4k=misses.walks_4k,
+            walks_coalesced_4k=misses.walks_16k,
             walks_2m_4m=misses.walks_2m,
             walks_1g=misses.walks_1g,
         )

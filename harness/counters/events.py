@@ -79,6 +79,7 @@ GENERIC = Event(name="iTLB-load-misses", reading="iTLB-load-misses")
 SOFTWARE = (Event(name="context-switches", reading="context_switches"),)
 
 WALK_4K, WALK_2M = "itlb.walk_completed_4k", "itlb.walk_completed_2m_4m"
+WALK_COALESCED = "itlb.walk_completed_coalesced_4k"
 
 
 def _intel(event: int) -> tuple[Event, ...]:
@@ -93,13 +94,14 @@ def _intel(event: int) -> tuple[Event, ...]:
 
 
 def _amd() -> tuple[Event, ...]:
-    """AMD's closest: second-level misses by page size; 4 kB pages that the CPU coalesced
-    count apart (umask 0x08) and are not in it."""
+    """AMD's closest: second-level misses by page size; four 4 kB pages that the CPU holds as
+    one count apart."""
     name = "bp_l1_tlb_miss_l2_tlb_miss"
     return (
         GENERIC,
         Event(name=raw(0x85, 0x01), reading=WALK_4K, vendor_name=f"{name}.if4k"),
         Event(name=raw(0x85, 0x02), reading=WALK_2M, vendor_name=f"{name}.if2m"),
+        Event(name=raw(0x85, 0x08), reading=WALK_COALESCED, vendor_name=f"{name}.coalesced_4k"),
     )
 
 

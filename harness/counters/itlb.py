@@ -36,6 +36,7 @@ class VcpuCounts(msgspec.Struct, forbid_unknown_fields=True):
     insns_kernel: Count
     insns_user: Count
     flushes: dict[str, Count]
+    walks_16k: Count | None = None  # None: this CPU has no entries for four pages of 4 kB
 
     @property
     def misses(self) -> Misses:
@@ -43,6 +44,7 @@ class VcpuCounts(msgspec.Struct, forbid_unknown_fields=True):
         return Misses(
             stlb_hits=self.stlb_hits,
             walks_4k=self.walks_4k,
+            walks_16k=self.walks_16k or 0,
             walks_2m=self.walks_2m,
             walks_1g=self.walks_1g,
         )
@@ -79,6 +81,11 @@ class Window(msgspec.Struct):
     def totals(self) -> Misses:
         """The misses of all vCPUs."""
         return sum((vcpu.misses for vcpu in self.vcpus), Misses())
+
+    @property
+    def coalesces(self) -> bool:
+        """Whether this CPU has entries for four pages of 4 kB."""
+        return any(vcpu.walks_16k is not None for vcpu in self.vcpus)
 
 
 class SelfCheck(msgspec.Struct):
@@ -154,6 +161,10 @@ def _check(window: Window, vcpus: int) -> None:
                 f"{where}, vCPU {counts.vcpu}: hits and walks add up to {total}, "
                 f"not to {counts.lookups} lookups"
             )
+        if (counts.walks_16k is None) is window.coalesces:
+            raise TrialError(
+                f"{where}: vCPU {counts.vcpu} counts walks of other page sizes than others"
+            )
         if counts.flushes.keys() != window.vcpus[0].flushes.keys():
             raise TrialError(f"{where}: vCPU {counts.vcpu} counts other flushes than the first")
     sites = sum((of_site(site) for site in window.sites), Misses())
@@ -171,25 +182,27 @@ def readings(
     that has no metric.
     """
     at = {"window": label}
-    out = [*_whole(window, at), *_of_origin(window.totals, at, "all")]
+    metrics = _by_origin(window)
+    out = [*_whole(window, at), *_of_origin(metrics, window.totals, at, "all")]
     if finder is None:
         for origin in ORIGINS:
             labels = {**at, "origin": origin}
             out += [
                 unknown(m.name, m.unit, reader.source, Status.NOT_SUPPORTED, why_not, labels)
-                for m, reader in read_by(MissesByOrigin)
+                for m, reader in metrics
             ]
         return out, ()
     attributed = attribute(window.sites, finder, window.totals)
     for origin, misses in attributed.by_origin.items():
-        out += _of_origin(misses, at, origin)
+        out += _of_origin(metrics, misses, at, origin)
     return out, top(attributed.by_name)
 
 
 def user_text(window: Window, label: str, origin: str, start: int, end: int) -> list[Reading]:
     """Misses of the user text from ``start`` up to ``end``: a part of the origin ``user``."""
     inside = (s for s in window.sites if s.user and start <= int(s.address, 16) < end)
-    return _of_origin(sum((of_site(s) for s in inside), Misses()), {"window": label}, origin)
+    misses = sum((of_site(s) for s in inside), Misses())
+    return _of_origin(_by_origin(window), misses, {"window": label}, origin)
 
 
 def operations(window: Window, address: int, label: str) -> Reading:
@@ -232,9 +245,20 @@ def _whole(window: Window, at: Mapping[str, str]) -> list[Reading]:
     return out
 
 
-def _of_origin(misses: Misses, at: Mapping[str, str], origin: str) -> list[Reading]:
-    labels = {**at, "origin": origin}
+Metrics = list[tuple[Metric, MissesByOrigin]]
+
+
+def _by_origin(window: Window) -> Metrics:
+    """Metrics with an origin that this CPU has."""
     return [
-        _reading(metric, getattr(misses, reader.count), labels)
+        (metric, reader)
         for metric, reader in read_by(MissesByOrigin)
+        if window.coalesces or reader.count != "walks_16k"
     ]
+
+
+def _of_origin(
+    metrics: Metrics, misses: Misses, at: Mapping[str, str], origin: str
+) -> list[Reading]:
+    labels = {**at, "origin": origin}
+    return [_reading(metric, getattr(misses, reader.count), labels) for metric, reader in metrics]

@@ -4,7 +4,7 @@
  * standard output, the counts of fetches on the line after them, those of loads and stores
  * on the last.
  *
- *   f VADDR TAG PAGE GLOBAL   fetch; PAGE is 4k, 2m, 1g or - (not mapped), GLOBAL 0 or 1
+ *   f VADDR TAG PAGE GLOBAL   fetch; PAGE is 4k, 16k, 2m, 1g or - (not mapped), GLOBAL 0 or 1
  *   d VADDR TAG PAGE GLOBAL   load
  *   s VADDR TAG PAGE GLOBAL   store
  *   a                         flush all
@@ -33,28 +33,25 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 
 static bool parse_size(const char *text, enum page_size *size)
 {
-	static const char *const names[] = { "4k", "2m", "1g", "-" };
-	unsigned int i;
-
-	for (i = 0; i < 4; i++)
-		if (!strcmp(text, names[i]))
-			*size = i;
-	return *size < 4;
+	*size = 0;
+	while (*size < PAGE_SIZES && strcmp(text, page_size_name(*size)))
+		++*size;
+	return *size < PAGE_SIZES || !strcmp(text, "-");
 }
 
 static bool access_line(struct hierarchy *h, const char *line, bool data)
 {
-	struct translation given = { .size = 4 }, found;
+	struct translation given, found;
+	enum page_size page;
 	unsigned int tag, global;
 	uint64_t vaddr;
 	char op, size[8], end;
 
 	if (sscanf(line, "%c %" SCNx64 " %x %7s %u %c", &op, &vaddr, &tag, size, &global, &end) != 5 ||
-	    !strchr(data ? "fds" : "f", op) || !parse_size(size, &given.size) ||
+	    !strchr(data ? "fds" : "f", op) || !parse_size(size, &page) ||
 	    tag > UINT16_MAX || global > 1)
 		return false;
-	given.global = global;
-	given.page = given.size;
+	given = translation_of(page, global);
 	putchar("lswx"[op == 'f' ? hierarchy_fetch(h, vaddr, tag, walk, &given, &found) :
 		       hierarchy_data(h, vaddr, tag, op == 's', walk, &given, &found)]);
 	return true;
@@ -83,10 +80,13 @@ static bool take(struct hierarchy *h, const char *line, bool data)
 
 static void print_counts(const struct counts *c)
 {
-	printf("\nlookups %" PRIu64 " l1_hits %" PRIu64 " stlb_hits %" PRIu64 " walks_4k %" PRIu64
-	       " walks_2m %" PRIu64 " walks_1g %" PRIu64 " not_mapped %" PRIu64,
-	       c->lookups, c->l1_hits, c->stlb_hits, c->walks[PAGE_4K], c->walks[PAGE_2M],
-	       c->walks[PAGE_1G], c->not_mapped);
+	unsigned int size;
+
+	printf("\nlookups %" PRIu64 " l1_hits %" PRIu64 " stlb_hits %" PRIu64, c->lookups, c->l1_hits,
+	       c->stlb_hits);
+	for (size = 0; size < PAGE_SIZES; size++)
+		printf(" walks_%s %" PRIu64, page_size_name(size), c->walks[size]);
+	printf(" not_mapped %" PRIu64, c->not_mapped);
 }
 
 int main(int argc, char **argv)

@@ -15,7 +15,14 @@ from typing import Any, Literal
 
 from harness.itlb import plugin
 from harness.itlb.reference import CODE, Model, load_profile, place
-from harness.itlb.reference_buffers import SHIFT, SIZES, Buffer, Oldest, SkewedBuffer
+from harness.itlb.reference_buffers import (
+    IN_TABLES,
+    SHIFT,
+    SIZES,
+    Buffer,
+    Oldest,
+    SkewedBuffer,
+)
 
 BASE = 1 << 45
 """Default address of a loop's first page; aligned to what any profile's index looks at."""
@@ -30,20 +37,16 @@ class Expected:
     lookups: int
     l1_hits: int
     stlb_hits: int
-    walks_4k: int
-    walks_2m: int
-    walks_1g: int
+    walks: int
     source: Literal["geometry", "reference"]
-
-    @property
-    def walks(self) -> int:
-        """Walks of all page sizes."""
-        return self.walks_4k + self.walks_2m + self.walks_1g
 
 
 @dataclass(frozen=True)
 class Loop:
-    """One loop: ``pages`` pages of ``page_size``, ``stride`` pages apart, ``rounds`` times."""
+    """One loop: ``pages`` pages of ``page_size``, ``stride`` pages apart, ``rounds`` times.
+
+    Of ``16k`` pages and stride count those of 4 kB, four of which an entry can hold.
+    """
 
     page_size: str
     pages: int
@@ -71,7 +74,7 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
     geometry = load_profile(path)
     empty = Model(geometry)
     edges: dict[tuple[str, int, int], Edge] = {}
-    for size in SIZES:
+    for size in _sizes(empty):
         for edge in _edges(empty, size):
             if _fits(size, edge.pages, edge.stride, base):
                 edges.setdefault((size, edge.pages, edge.stride), edge)
@@ -89,6 +92,12 @@ def loops(profile: str | Path, *, rounds: int = DEFAULT_ROUNDS, base: int = BASE
         )
         for (size, pages, stride), edge in edges.items()
     ]
+
+
+def _sizes(model: Model) -> list[str]:
+    """Page sizes whose loops say something: 16k only where an entry can hold it."""
+    held = {size for buffer in model.buffers.values() for size in buffer.placement}
+    return [size for size in SIZES if size != "16k" or size in held]
 
 
 def expected(
@@ -118,7 +127,6 @@ def from_geometry(empty: Model, addresses: list[int], size: str, rounds: int) ->
         return None
     if all(kept):  # each is walked once, whatever is behind
         return _counts(
-            size,
             rounds,
             pages=len(addresses),
             stlb_hits=0,
@@ -133,7 +141,6 @@ def from_geometry(empty: Model, addresses: list[int], size: str, rounds: int) ->
     if not walking <= set(missing):
         return None  # the first level hides uses from a set that overflows: order decides
     return _counts(
-        size,
         rounds,
         pages=len(addresses),
         stlb_hits=(len(missing) - len(walking)) * (rounds - 1),
@@ -164,7 +171,6 @@ def from_reference(
     else:
         total = totals[-1]
     return _counts(
-        size,
         rounds,
         pages=len(addresses),
         stlb_hits=total["s"],
@@ -183,7 +189,6 @@ def _state(model: Model) -> str:
 
 
 def _counts(
-    size: str,
     rounds: int,
     *,
     pages: int,
@@ -195,9 +200,7 @@ def _counts(
         lookups=pages * rounds,
         l1_hits=pages * rounds - stlb_hits - walks,
         stlb_hits=stlb_hits,
-        walks_4k=walks if size == "4k" else 0,
-        walks_2m=walks if size == "2m" else 0,
-        walks_1g=walks if size == "1g" else 0,
+        walks=walks,
         source=source,
     )
 
@@ -208,9 +211,12 @@ def _kept(buffer: Buffer, held: str, addresses: list[int]) -> list[bool] | None:
     A set keeps all of its pages while it has a way for each. With more, LRU keeps none. Under
     the tree policies as many misses in a row as there are ways go once through every way, so
     twice as many pages as ways keep none either; what is between depends on the policy. A
-    skewed buffer has no sets to count pages in.
+    skewed buffer has no sets to count pages in, nor are entries counted that are entered at
+    several addresses in a row.
     """
-    if isinstance(buffer, SkewedBuffer):
+    if isinstance(buffer, SkewedBuffer) or len({a >> SHIFT[held] for a in addresses}) < len(
+        addresses
+    ):
         return None
     places = [
         (number, tuple(ways))
@@ -224,11 +230,11 @@ def _kept(buffer: Buffer, held: str, addresses: list[int]) -> list[bool] | None:
 
 
 def _addresses(size: str, pages: int, stride: int, base: int) -> list[int]:
-    return [base + (n * stride << SHIFT[size]) for n in range(pages)]
+    return [base + (n * stride << SHIFT[IN_TABLES[size]]) for n in range(pages)]
 
 
 def _fits(size: str, pages: int, stride: int, base: int) -> bool:
-    return base + ((pages - 1) * stride + 1 << SHIFT[size]) <= USER_END
+    return base + ((pages - 1) * stride + 1 << SHIFT[IN_TABLES[size]]) <= USER_END
 
 
 @dataclass(frozen=True)
@@ -253,18 +259,21 @@ def _edges(model: Model, size: str) -> Iterator[Edge]:
         groups = buffer.placement[held].groups
         rows, ways = buffer.count * len(groups), len(groups[0])
         pieces = 1 << (SHIFT[size] - SHIFT[held])
+        apart = 1 << (SHIFT[size] - SHIFT[IN_TABLES[size]])  # stride from one to the next
         if pieces == 1:
             full = rows * ways
             skewed = isinstance(buffer, SkewedBuffer)  # it overflows little by little
             near: tuple[int, ...] = (full - 1, full, full + 1, 2 * full)
             for pages in (full // 2, full * 3 // 2) if skewed else near:
                 text = f"{name}: {full} pages of {size}"
-                yield Edge(pages, 1, text, from_empty=skewed and pages > full)
+                yield Edge(pages, apart, text, from_empty=skewed and pages > full)
+                if apart > 1 and not skewed:
+                    yield Edge(pages * apart, 1, f"{text}, each entered {apart} times in a row")
         if (rows > 1 or pieces > 1) and not isinstance(buffer, SkewedBuffer):
             stride, at_once = _one_set(model, buffer, held, pieces)
             for pages in (ways, ways + 1, 2 * ways):
                 text = f"{name}: {ways} ways for {size} in {at_once} of its sets"
-                yield Edge(pages * at_once, stride, text)
+                yield Edge(pages * at_once, stride * apart, text)
 
 
 def _one_set(model: Model, buffer: Buffer, held: str, pieces: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@
  * what was fed and a trace that must replay to the same. Options as for the plugin.
  *
  *   v N                     vCPU N is there
- *   f N VADDR PAGE GLOBAL   fetch by vCPU N; PAGE is 0 (4 kB), 1 (2 MB), 2 (1 GB), 3 (none)
+ *   f N VADDR PAGE GLOBAL   fetch by vCPU N; PAGE is 0 (4 kB), 1 (16 kB), 2 (2 MB), 3 (1 GB), 4 (none)
  *   l, s N VADDR PAGE GLOBAL   load, store
  *   g N ID GENERATION       the kernel's record of the loaded context
  *   c N VALUE               write of CR3
@@ -36,7 +36,7 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
+	*found = translation_of(e->size, e->global);
 	machine_translation(&m, found);
 	return true;
 }
@@ -78,7 +78,7 @@ static void snapshot(struct trace *t, uint64_t id, uint64_t seed, uint64_t runs)
 		snapshot_refuse(s, "more page tables than are read");
 	while (runs--) {
 		struct run run = {
-			.start = at, .pages = draw(&seed) % 5000 + 1, .size = draw(&seed) % 3,
+			.start = at, .pages = draw(&seed) % 5000 + 1, .size = size_at_level(draw(&seed) % 3 + 1),
 			.flags = draw(&seed) % RUN_FLAGS,
 		};
 

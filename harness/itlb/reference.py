@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.itlb.reference_buffers import SHIFT, SIZES, Buffer, Entry, Page, buffer_of
+from harness.itlb.reference_buffers import (
+    IN_TABLES,
+    SHIFT,
+    SIZES,
+    Buffer,
+    Entry,
+    Page,
+    buffer_of,
+)
 
 CODE = ("l1_4k", "l1_2m", "l1")
 LOADS = ("data_4k", "data_2m", "data_1g", "data")
@@ -59,15 +67,17 @@ class Model:
 
         ``guest``: size of the page in the guest's tables, where the host splits it to ``size``.
         """
-        return self._access(self.code, address, tag, Page(size, guest or size), is_global)
+        return self._access(
+            self.code, address, tag, Page(size, guest or IN_TABLES[size]), is_global
+        )
 
     def load(self, address: int, tag: int, size: str, is_global: bool) -> str:
         """As :meth:`fetch`, of a load."""
-        return self._access(self.loads, address, tag, Page(size, size), is_global)
+        return self._access(self.loads, address, tag, Page(size, IN_TABLES[size]), is_global)
 
     def store(self, address: int, tag: int, size: str, is_global: bool) -> str:
         """As :meth:`fetch`, of a store."""
-        return self._access(self.stores, address, tag, Page(size, size), is_global)
+        return self._access(self.stores, address, tag, Page(size, IN_TABLES[size]), is_global)
 
     def _access(self, side: Side, address: int, tag: int, page: Page, is_global: bool) -> str:
         if self._search(side.first, address, tag):
@@ -117,9 +127,8 @@ class Model:
         held in pieces: this tag's, and global ones."""
 
         def covers(e: Entry) -> bool:
-            return (
-                e.page << SHIFT[e.size] >> SHIFT[e.whole.guest] == address >> SHIFT[e.whole.guest]
-            )
+            shift = max(SHIFT[e.size], SHIFT[e.whole.guest])
+            return e.page << SHIFT[e.size] >> shift == address >> shift
 
         self.drop(lambda e: covers(e) and (e.is_global or e.tag == tag))
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-SIZES = ("4k", "2m", "1g")
-SHIFT = {"4k": 12, "2m": 21, "1g": 30}
+SIZES = ("4k", "16k", "2m", "1g")
+SHIFT = {"4k": 12, "16k": 14, "2m": 21, "1g": 30}
+IN_TABLES = {"4k": "4k", "16k": "4k", "2m": "2m", "1g": "1g", "-": "-"}
+"""What page tables have where a walk counts a page of that size: 16k is four of 4k."""
 
 
 @dataclass(frozen=True)

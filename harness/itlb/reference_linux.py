@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.itlb.reference import Model
-from harness.itlb.reference_buffers import SIZES
+from harness.itlb.reference_buffers import IN_TABLES, SIZES
 
 CONTEXTS = 6
 USER_HALF = 0x1000
@@ -157,7 +157,7 @@ class Cpu:
     def fetch(self, address: int, size: str, is_global: bool) -> None:
         """An instruction of the page at ``address`` is fetched."""
         held = "4k" if self.host_page == "4k" else size
-        answer = self.model.fetch(address, self.tag, held, is_global, size)
+        answer = self.model.fetch(address, self.tag, held, is_global, IN_TABLES[size])
         self.counts[answer] += 1
         if answer == "w":
             self.walks[held] += 1

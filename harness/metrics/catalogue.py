@@ -35,7 +35,13 @@ SECONDS = "window.seconds"
 OPERATIONS = "ops"
 SWITCHES = "context_switches"
 PER_SWITCH = frozenset(
-    {"itlb.walks", "itlb.walk_completed_4k", "itlb.walk_completed_2m_4m", "itlb.walk_completed_1g"}
+    {
+        "itlb.walks",
+        "itlb.walk_completed_4k",
+        "itlb.walk_completed_coalesced_4k",
+        "itlb.walk_completed_2m_4m",
+        "itlb.walk_completed_1g",
+    }
 )
 """Readings that tables also show per context switch."""
 

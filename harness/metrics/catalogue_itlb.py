@@ -15,6 +15,14 @@ ITLB: tuple[Metric, ...] = (
         better="lower",
     ),
     itlb_events(
+        "itlb.walk_completed_coalesced_4k",
+        "coalesced walks",
+        "the same, where the walk found four adjacent 4 kB pages that one entry then holds (Zen)",
+        MissesByOrigin(count="walks_16k"),
+        PerfEvent(),
+        better="lower",
+    ),
+    itlb_events(
         "itlb.walk_completed_2m_4m",
         "2 MB walks",
         "the same, where the walk found a 2 MB page",

@@ -35,6 +35,7 @@ class Site:
     walks_4k: int
     walks_2m_4m: int
     walks_1g: int
+    walks_coalesced_4k: int = 0  # walks that found four adjacent 4 kB pages for one entry
 
 
 class TextPage(NamedTuple):

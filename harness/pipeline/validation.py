@@ -26,7 +26,7 @@ from harness.pipeline.loop_guest import PROGRAM, ROUNDS, WARM, LoopGuest, Window
 from harness.pipeline.process_guest import ProcessCheck
 from harness.pipeline.progress import Progress
 
-SIZES = ("4k", "2m")
+SIZES = ("4k", "16k", "2m")
 """Page sizes of the loops; 1 GB pages would need a guest with as much memory."""
 ATTEMPTS = 2
 """Windows of each loop in one boot."""
@@ -109,9 +109,7 @@ def steady(geometry: dict[str, object], loop: Loop) -> Expected:
         lookups=every_round.lookups - warm.lookups,
         l1_hits=every_round.l1_hits - warm.l1_hits,
         stlb_hits=every_round.stlb_hits - warm.stlb_hits,
-        walks_4k=every_round.walks_4k - warm.walks_4k,
-        walks_2m=every_round.walks_2m - warm.walks_2m,
-        walks_1g=every_round.walks_1g - warm.walks_1g,
+        walks=every_round.walks - warm.walks,
         source=every_round.source,
     )
 

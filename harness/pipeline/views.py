@@ -152,8 +152,7 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         (
             check.profile,
             check.pti,
-            f"{check.pages} x {check.page_size}"
-            + (f", every {check.stride}th" if check.stride > 1 else ""),
+            _pages(check.pages, check.page_size, check.stride),
             check.edge,
             _counts(check.expected) + (" (reference)" if check.source == "reference" else ""),
             _counts(check.counted) if check.counted else "",
@@ -179,7 +178,7 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         heads = ("pages", "event", "expected", "counted", "error, share of accesses")
         counts = [
             (
-                f"{c.pages} x {c.page_size}, every {c.stride}",
+                _pages(c.pages, c.page_size, c.stride),
                 c.event,
                 str(c.expected),
                 str(c.counted),
@@ -219,6 +218,12 @@ def _show_processes(validation: Validation, console: Console) -> None:
         f"calls {PAGES} pages of its own {ROUNDS} times; in each round one of them does nothing "
         f"(stay), executes another program (exec) or is replaced by its child (fork). {kernels}"
     )
+
+
+def _pages(pages: int, size: str, stride: int) -> str:
+    """The pages of a loop in words; of 16k each is one of four in a row."""
+    of = "4k of 16k" if size == "16k" else size
+    return f"{pages} x {of}" + (f", every {stride}th" if stride > 1 else "")
 
 
 def _counts(counts: Counts) -> str:

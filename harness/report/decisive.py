@@ -84,6 +84,12 @@ def _pages(prefix: str, title: str, noun: str) -> Pick:
 LINES: Mapping[str, tuple[Pick, ...]] = {
     "walks_4k": (_itlb("itlb.walk_completed_4k", "4 kB walks", "all", "all text"),),
     "walks_4k_bpf": (_itlb("itlb.walk_completed_4k", "4 kB walks", "bpf", "BPF text"),),
+    "walks_coalesced": (
+        _itlb("itlb.walk_completed_coalesced_4k", "coalesced walks", "all", "all text"),
+    ),
+    "walks_coalesced_bpf": (
+        _itlb("itlb.walk_completed_coalesced_4k", "coalesced walks", "bpf", "BPF text"),
+    ),
     "walks_2m": (_itlb("itlb.walk_completed_2m_4m", "2 MB walks", "all", "all text"),),
     "walks_4k_op": (
         _itlb("itlb.walk_completed_4k", "4 kB walks", "all", "all text", Per.OPERATION),
@@ -171,7 +177,15 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
 }
 """What a line shows, by its name: choices, best first."""
 
-_ITLB = ("walks_4k", "walks_4k_bpf", "walks_2m", "stlb_bpf", "perf_misses")
+_ITLB = (
+    "walks_4k",
+    "walks_4k_bpf",
+    "walks_coalesced",
+    "walks_coalesced_bpf",
+    "walks_2m",
+    "stlb_bpf",
+    "perf_misses",
+)
 _ITLB_PER_OPERATION = ("walks_4k_op", "walks_4k_bpf_op", "walks_2m_op", "perf_misses")
 """Of workloads that do a given amount of work: their windows are as long as that takes."""
 _MUST_BE_NONE = ("wx", "not_executable", "direct_map_executable")

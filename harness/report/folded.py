@@ -14,6 +14,7 @@ from harness.report.walk_parts import PARTS, SIZES
 
 FIELDS = {
     "itlb.walk_completed_4k": "walks_4k",
+    "itlb.walk_completed_coalesced_4k": "walks_coalesced_4k",
     "itlb.walk_completed_2m_4m": "walks_2m_4m",
     "itlb.walk_completed_1g": "walks_1g",
 }

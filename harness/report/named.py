@@ -14,8 +14,8 @@ TOP = 10
 
 TITLE = "named text with most walks"
 COLUMNS = ("text", "origin", "build", "texts", "4 kB walks", "2 MB walks", "STLB hits")
-LARGEST = "1 GB walks"
-"""A column where there are any."""
+RARE = {"walks_coalesced_4k": "coalesced walks", "walks_1g": "1 GB walks"}
+"""Columns where there are any, by the count that they show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +32,17 @@ def named_table(block: Block) -> NamedTable | None:
     if not block.sites:
         return None
     shown = block.sites[:TOP]
-    largest = any(c.counts and c.counts.walks_1g for row in shown for c in row.cells.values())
+    counted = [c.counts for row in shown for c in row.cells.values() if c.counts]
+    rare = [name for name in RARE if any(getattr(counts, name) for counts in counted)]
     rows: list[tuple[str, ...]] = []
     for row in shown:
         head = (row.name, row.origin)
         for build in block.builds:
-            cells = _cells(row.cells[build], largest)
+            cells = _cells(row.cells[build], rare)
             rows.append((*head, _build(build, row.cells[build], len(block.seeds[build])), *cells))
             head = ("", "")
     return NamedTable(
-        columns=(*COLUMNS, LARGEST) if largest else COLUMNS,
+        columns=(*COLUMNS, *(RARE[name] for name in rare)),
         rows=tuple(rows),
         notes=_notes(block, len(block.sites) - len(shown)),
     )
@@ -52,13 +53,14 @@ def _build(build: str, cell: SiteCell, seeds: int) -> str:
     return f"{build}, {cell.seeds} of {seeds} seeds" if 0 < cell.seeds < seeds else build
 
 
-def _cells(cell: SiteCell, largest: bool) -> Sequence[str]:
+def _cells(cell: SiteCell, rare: Sequence[str]) -> Sequence[str]:
     counts = cell.counts
     if counts is None:
-        return ("not named", *("unknown",) * (4 if largest else 3))
+        return ("not named", *("unknown",) * (3 + len(rare)))
     texts = wording.number(counts.texts) + ("+" if cell.cut else "")
     values = [counts.walks_4k, counts.walks_2m_4m, counts.stlb_hits]
-    return (texts, *map(wording.number, [*values, counts.walks_1g] if largest else values))
+    values += [getattr(counts, name) for name in rare]
+    return (texts, *map(wording.number, values))
 
 
 def _notes(block: Block, left: int) -> tuple[str, ...]:

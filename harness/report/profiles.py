@@ -15,6 +15,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("itlb.walk_completed_4k", "kernel_image"),
     ("itlb.walk_completed_4k", "user"),
     ("itlb.walk_completed_4k", "rest"),
+    ("itlb.walk_completed_coalesced_4k", "all"),
+    ("itlb.walk_completed_coalesced_4k", "bpf"),
     ("itlb.walk_completed_2m_4m", "all"),
     ("itlb.walk_completed_2m_4m", "bpf"),
     ("itlb.stlb_hit", "all"),

@@ -3,6 +3,7 @@
 
 SIZES = {
     "itlb.walk_completed_4k": "4 kB walks",
+    "itlb.walk_completed_coalesced_4k": "coalesced walks",
     "itlb.walk_completed_2m_4m": "2 MB walks",
     "itlb.walk_completed_1g": "1 GB walks",
 }

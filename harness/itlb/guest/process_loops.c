@@ -79,11 +79,13 @@ static uint8_t *pages_of(unsigned int process)
 
 static void map_pages(unsigned int process)
 {
-	uint8_t *at = pages_of(process);
+	uint8_t *at = pages_of(process), *end = at + shared->pages * PAGE;
 
-	if (mmap(at, shared->pages * PAGE, PROT_READ | PROT_EXEC,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, CODE_FD, 0) != at)
-		give_up("no pages");
+	/* One page at all addresses: four in a row could share an entry. */
+	for (; at < end; at += PAGE)
+		if (mmap(at, PAGE, PROT_READ | PROT_EXEC,
+			 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, CODE_FD, 0) != at)
+			give_up("no pages");
 }
 
 static void call_pages(unsigned int process)
@@ -232,13 +234,13 @@ static void make_code(void)
 {
 	uint8_t *page;
 
-	if (shared_file(CODE_FD, MAX_PROCESSES * PAGE))
+	if (shared_file(CODE_FD, PAGE))
 		give_up("no code");
-	page = mmap(NULL, MAX_PROCESSES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, CODE_FD, 0);
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, CODE_FD, 0);
 	if (page == MAP_FAILED)
 		give_up("no code");
-	memset(page, 0xc3, MAX_PROCESSES * PAGE);	/* ret */
-	munmap(page, MAX_PROCESSES * PAGE);
+	memset(page, 0xc3, PAGE);	/* ret */
+	munmap(page, PAGE);
 }
 
 static void do_line(const char *line)

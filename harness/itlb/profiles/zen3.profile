@@ -14,6 +14,7 @@ l1.ways = 64
 l1.index = linear
 l1.replacement = lru
 l1.4k = all
+l1.16k = all
 l1.2m = all
 l1.1g = all
 
@@ -25,14 +26,17 @@ l1.1g = all
 # chooses four of the ways for a 4 kB page and two for a 2 MB page, and each way has an index
 # function of its own. Which functions, and the replacement: unverified; zen4-linear is the
 # reading without a hash. A 1 GB page comes back to the first level as such (said of Zen 2's
-# data side). Entries for four adjacent 4 kB pages (coalesced) are not modelled: that needs
-# physical addresses, and the real part holds more 4 kB pages than this one where they are
-# contiguous.
+# data side).
+# An entry can hold four adjacent 4 kB pages (event 0x85, umask 0x08 counts walks that found
+# such): here where they are aligned to 16 kB, in memory too, and alike in every bit. Which
+# levels have such entries (here both, as for a 4 kB page), and what is asked of the pages:
+# unverified.
 stlb.entries = 512
 stlb.ways = 8
 stlb.index = skewed
 stlb.replacement = lru
 stlb.4k = all by 4
+stlb.16k = all by 4
 stlb.2m = all by 2
 
 # Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: not measured on Zen,

@@ -14,6 +14,7 @@ l1.ways = 64
 l1.index = linear
 l1.replacement = lru
 l1.4k = all
+l1.16k = all
 l1.2m = all
 l1.1g = all
 
@@ -26,6 +27,7 @@ stlb.ways = 8
 stlb.index = linear
 stlb.replacement = lru
 stlb.4k = all by 4
+stlb.16k = all by 4
 stlb.2m = all by 2
 
 # Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: not measured on Zen,

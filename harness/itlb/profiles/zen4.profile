@@ -14,18 +14,20 @@ l1.ways = 64
 l1.index = linear
 l1.replacement = lru
 l1.4k = all
+l1.16k = all
 l1.2m = all
 l1.1g = all
 
 # 512 entries: leaf 80000006 says 4 ways for 4 kB (EBX 6C004200) and 2 ways for 2 MB (EAX
 # 5C002200), leaf 80000019 none for 1 GB (EBX F0400000). Arranged as Zen 3's: one skewed
 # buffer of 64 sets and 8 ways for both sizes. The index functions and the replacement:
-# unverified. Entries for four adjacent 4 kB pages (coalesced) are not modelled; see zen3.
+# unverified. Entries for four adjacent 4 kB pages (16k): see zen3.
 stlb.entries = 512
 stlb.ways = 8
 stlb.index = skewed
 stlb.replacement = lru
 stlb.4k = all by 4
+stlb.16k = all by 4
 stlb.2m = all by 2
 
 # Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: not measured on Zen,

@@ -15,18 +15,20 @@ l1.ways = 64
 l1.index = linear
 l1.replacement = lru
 l1.4k = all
+l1.16k = all
 l1.2m = all
 l1.1g = all
 
 # 2048 entries, all but 1 GB pages, which are held in 2 MB pieces: the talk. Arranged as Zen
 # 4's, with four times as many sets: a skewed buffer of 8 ways, four of them for a 4 kB page
 # and two for a 2 MB page. Ways, index functions and replacement: unverified. Entries for
-# four adjacent 4 kB pages (coalesced) are not modelled; see zen3.
+# four adjacent 4 kB pages (16k): see zen3.
 stlb.entries = 2048
 stlb.ways = 8
 stlb.index = skewed
 stlb.replacement = lru
 stlb.4k = all by 4
+stlb.16k = all by 4
 stlb.2m = all by 2
 
 # Address-space tags (PCIDs) whose entries a buffer keeps at a write of CR3: not measured on Zen,

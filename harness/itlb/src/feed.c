@@ -44,7 +44,7 @@ static bool walk_event(void *context, uint64_t vaddr, struct translation *found)
 	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
+	*found = translation_of(e->size, e->global);
 	machine_translation(&plugin.machine, found);
 	return true;
 }

@@ -22,6 +22,13 @@ struct translation {
 	bool global;
 };
 
+static inline struct translation translation_of(enum page_size size, bool global)
+{
+	return (struct translation){
+		.size = size, .page = size == PAGE_16K ? PAGE_4K : size, .global = global,
+	};
+}
+
 /* Finds the translation of @vaddr in the page tables; false: there is none. */
 typedef bool (*walk_fn)(void *context, uint64_t vaddr, struct translation *found);
 

@@ -15,6 +15,7 @@ bool machine_profile(struct machine *m, const char *path, char *error, size_t er
 	if (!profile_load(path, &m->profile, error, error_size))
 		return false;
 	m->data_followed = m->policy.data_side && profile_data_competes(&m->profile);
+	m->coalesces = profile_holds(&m->profile, PAGE_16K);
 	return true;
 }
 
@@ -52,7 +53,7 @@ void machine_free(struct machine *m)
 void machine_translation(const struct machine *m, struct translation *t)
 {
 	/* An entry is as large as the smaller of the guest's page and the host's. */
-	if (m->policy.host_4k)
+	if (m->policy.host_4k || (t->size == PAGE_16K && !m->coalesces))
 		t->size = PAGE_4K;
 }
 

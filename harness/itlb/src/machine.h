@@ -75,6 +75,7 @@ struct machine {
 	struct profile profile;
 	struct policy policy;
 	bool data_followed;	/* asked for, and of effect in this profile */
+	bool coalesces;		/* the profile has entries of 16 kB */
 	struct origin origin;
 	struct core cores[MAX_VCPUS];
 	uint64_t watch[MAX_WATCH];

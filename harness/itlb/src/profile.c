@@ -17,20 +17,20 @@ static const char *const buffer_names[BUFFERS] = {
 	"l1_4k", "l1_2m", "l1", "stlb",
 	"data_4k", "data_2m", "data_1g", "data", "store", "data_stlb",
 };
-static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const index_names[] = { "linear", "xor", "skewed", NULL };
 static const char *const replacement_names[] = { "lru", "tree-plru", "mru3-plru4", NULL };
 static const char *const second_names[] = { "shared", "code", NULL };
 
 /* Keys of a buffer. The first KEY_NEEDED are needed, of the rest one page size is. */
 enum { KEY_ENTRIES, KEY_WAYS, KEY_INDEX, KEY_REPLACEMENT, KEY_NEEDED,
-       KEY_4K = KEY_NEEDED, KEY_2M, KEY_1G, KEY_PCIDS, KEYS };
+       KEY_4K = KEY_NEEDED, KEY_16K, KEY_2M, KEY_1G, KEY_PCIDS, KEYS };
 static const char *const key_names[KEYS] = {
-	"entries", "ways", "index", "replacement", "4k", "2m", "1g", "pcids",
+	"entries", "ways", "index", "replacement", "4k", "16k", "2m", "1g", "pcids",
 };
 static const char *const key_takes[KEYS] = {
 	"a number up to 65536", "a number up to 65536", "linear, xor or skewed",
 	"lru, tree-plru or mru3-plru4",
+	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
 	"all, or ways as FIRST-LAST, with 'by N' for groups of N",
@@ -215,7 +215,7 @@ static bool take_line(struct parser *p, char *raw)
 		return known && !p->error[0];
 	if (!find_key(name, &buffer, &key))
 		return fail(p, p->line,
-			    "unknown key '%.40s': name, second_level, or BUFFER.KEY with a buffer of l1_4k l1_2m l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 2m 1g pcids",
+			    "unknown key '%.40s': name, second_level, or BUFFER.KEY with a buffer of l1_4k l1_2m l1 stlb data_4k data_2m data_1g data store data_stlb and a key of entries ways index replacement 4k 16k 2m 1g pcids",
 			    name);
 	if (p->lines[buffer][key])
 		return fail(p, p->line, "'%s' is given twice, first in line %u", name,
@@ -349,6 +349,11 @@ const char *profile_error(const struct profile *profile)
 	return NULL;
 }
 
+bool profile_holds(const struct profile *profile, enum page_size size)
+{
+	return sizes_of(profile, 0, BUFFERS - 1) & 1u << size;
+}
+
 bool profile_data_competes(const struct profile *profile)
 {
 	return profile->second_level == SECOND_SHARED && profile->buffers[STLB].entries &&
@@ -365,7 +370,7 @@ static void write_pages(FILE *f, const struct tlb_geometry *g)
 
 		if (p->span)
 			fprintf(f, "%s\"%s\": [%u, %u, %u]", written++ ? ", " : "",
-				size_names[size], p->first, p->first + p->span - 1, p->ways);
+				page_size_name(size), p->first, p->first + p->span - 1, p->ways);
 	}
 	fputs("}", f);
 }

@@ -40,6 +40,8 @@ bool profile_load(const char *path, struct profile *profile, char *error, size_t
 
 /* Why the profile as a whole is not a CPU, or NULL when it is. */
 const char *profile_error(const struct profile *profile);
+/* Whether some buffer has entries for pages of @size. */
+bool profile_holds(const struct profile *profile, enum page_size size);
 /* Whether loads and stores can change what instruction fetches find. */
 bool profile_data_competes(const struct profile *profile);
 /* The members of a JSON object: "name", the kind of second level, and each buffer that there is. */

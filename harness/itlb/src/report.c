@@ -10,7 +10,6 @@
 
 #define SCHEMA 2
 
-static const char *const size_names[PAGE_SIZES] = { "4k", "2m", "1g" };
 static const char *const flush_names[FLUSH_KINDS] = {
 	"cr3_switch", "cr3_slot", "cr3_same", "cr3_flush", "cr0", "cr4", "invlpg", "invpcid",
 	"cr3_behind",
@@ -39,15 +38,23 @@ static void write_head(FILE *f, const struct machine *m)
 		m->origin.api, m->origin.physical_reads);
 }
 
-static void write_tally(FILE *f, unsigned int vcpu, const struct tally *t)
+static void write_walks(FILE *f, const struct machine *m, const struct counts *c)
+{
+	unsigned int size;
+
+	for (size = 0; size < PAGE_SIZES; size++)
+		if (size != PAGE_16K || m->coalesces)
+			fprintf(f, ", \"walks_%s\": %" PRIu64, page_size_name(size), c->walks[size]);
+}
+
+static void write_tally(FILE *f, const struct machine *m, unsigned int vcpu, const struct tally *t)
 {
 	unsigned int i;
 
 	fprintf(f, "  {\"vcpu\": %u, \"lookups\": %" PRIu64 ", \"l1_hits\": %" PRIu64
 		", \"stlb_hits\": %" PRIu64, vcpu, t->model.lookups, t->model.l1_hits,
 		t->model.stlb_hits);
-	for (i = 0; i < PAGE_SIZES; i++)
-		fprintf(f, ", \"walks_%s\": %" PRIu64, size_names[i], t->model.walks[i]);
+	write_walks(f, m, &t->model);
 	fprintf(f, ", \"walks_not_mapped\": %" PRIu64 ", \"insns_kernel\": %" PRIu64
 		", \"insns_user\": %" PRIu64 ", \"flushes\": {", t->model.not_mapped,
 		t->score.insns_kernel, t->score.insns_user);
@@ -60,7 +67,7 @@ static void write_tally(FILE *f, unsigned int vcpu, const struct tally *t)
 static void write_data(FILE *f, const struct machine *m, unsigned int window)
 {
 	const char *comma = "";
-	unsigned int v, i;
+	unsigned int v;
 
 	fputs("],\n \"data\": [", f);
 	for (v = 0; v < MAX_VCPUS; v++) {
@@ -70,8 +77,7 @@ static void write_data(FILE *f, const struct machine *m, unsigned int window)
 			continue;
 		fprintf(f, "%s\n  {\"vcpu\": %u, \"lookups\": %" PRIu64 ", \"l1_hits\": %" PRIu64
 			", \"stlb_hits\": %" PRIu64, comma, v, c->lookups, c->l1_hits, c->stlb_hits);
-		for (i = 0; i < PAGE_SIZES; i++)
-			fprintf(f, ", \"walks_%s\": %" PRIu64, size_names[i], c->walks[i]);
+		write_walks(f, m, c);
 		fprintf(f, ", \"walks_not_mapped\": %" PRIu64 "}", c->not_mapped);
 		comma = ",";
 	}
@@ -139,7 +145,7 @@ static bool write_sites(FILE *f, const struct machine *m, unsigned int window,
 		sums->walks += s->walks;
 		fprintf(f, "%s\n  {\"address\": \"0x%" PRIx64 "\", \"user\": %s, \"global\": %s, \"page\": \"%s\", \"stlb_hits\": %" PRIu64 ", \"walks\": %" PRIu64,
 			i ? "," : "", s->address, boolean(!(s->address >> 63)),
-			boolean(s->global), size_names[s->size], s->stlb_hits, s->walks);
+			boolean(s->global), page_size_name(s->size), s->stlb_hits, s->walks);
 		if (m->policy.hits)
 			fprintf(f, ", \"l1_hits\": %" PRIu64, s->l1_hits);
 		fputc('}', f);
@@ -152,10 +158,19 @@ struct checks {
 	bool lookups_add_up, sites_add_up;
 };
 
+static uint64_t all_walks(const struct counts *c)
+{
+	unsigned int size;
+	uint64_t sum = 0;
+
+	for (size = 0; size < PAGE_SIZES; size++)
+		sum += c->walks[size];
+	return sum;
+}
+
 static bool adds_up(const struct counts *c)
 {
-	return c->l1_hits + c->stlb_hits + c->walks[PAGE_4K] + c->walks[PAGE_2M] +
-	       c->walks[PAGE_1G] + c->not_mapped == c->lookups;
+	return c->l1_hits + c->stlb_hits + all_walks(c) + c->not_mapped == c->lookups;
 }
 
 static bool write_window(FILE *f, struct machine *m, const struct score *scores,
@@ -175,12 +190,12 @@ static bool write_window(FILE *f, struct machine *m, const struct score *scores,
 			tally_now(core, &scores[v], &core->windows[0]);
 		c = &core->windows[window].model;
 		totals.stlb_hits += c->stlb_hits;
-		totals.walks += c->walks[PAGE_4K] + c->walks[PAGE_2M] + c->walks[PAGE_1G];
+		totals.walks += all_walks(c);
 		if (!adds_up(c) || !adds_up(&core->windows[window].data))
 			checks->lookups_add_up = false;
 		if (written++)
 			fputs(",\n", f);
-		write_tally(f, v, &core->windows[window]);
+		write_tally(f, m, v, &core->windows[window]);
 	}
 	fputs("],\n \"watch\": [", f);
 	for (w = 0; w < m->watches; w++) {

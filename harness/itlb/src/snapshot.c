@@ -124,7 +124,7 @@ static bool is_leaf(uint64_t entry, unsigned int level)
 /* A leaf's page, without the bits below it: bit 12 of a large one is not of its address. */
 static uint64_t page_of(uint64_t entry, unsigned int level)
 {
-	return entry & PTE_ADDRESS & -(1ull << page_shift(level - 1));
+	return entry & PTE_ADDRESS & -(1ull << page_shift(size_at_level(level)));
 }
 
 static struct memo *memo_of(struct walk *w, uint64_t table, unsigned int level)
@@ -170,7 +170,7 @@ static bool keep_leaf(struct walk *w, uint64_t entry, uint64_t vaddr, unsigned i
 	struct run run = {
 		.start = vaddr,
 		.pages = 1,
-		.size = level - 1,
+		.size = size_at_level(level),
 		.flags = (rights.w ? RUN_W : 0) | (rights.x ? RUN_X : 0) |
 			 (entry & PTE_GLOBAL ? RUN_G : 0) | (direct ? RUN_DIRECT : 0),
 	};
@@ -305,7 +305,6 @@ void snapshot_walk(struct snapshot *s, const struct tables *tables)
 
 void snapshot_write_json(FILE *f, const struct snapshot *s)
 {
-	static const char *const sizes[PAGE_SIZES] = { "4k", "2m", "1g" };
 	unsigned int w;
 	size_t i;
 
@@ -324,7 +323,7 @@ void snapshot_write_json(FILE *f, const struct snapshot *s)
 		const struct run *r = &s->runs[i];
 
 		fprintf(f, "%s\n  [\"0x%" PRIx64 "\", %" PRIu64 ", \"%s\", \"%c%c%c%c\"]",
-			i ? "," : "", r->start, r->pages, sizes[r->size],
+			i ? "," : "", r->start, r->pages, page_size_name(r->size),
 			r->flags & RUN_W ? 'w' : '-', r->flags & RUN_X ? 'x' : '-',
 			r->flags & RUN_G ? 'g' : '-', r->flags & RUN_DIRECT ? 'd' : '-');
 	}

@@ -48,9 +48,10 @@ const char *tlb_geometry_error(const struct tlb_geometry *g)
 		if (error)
 			return error;
 	}
-	if (!g->pages[PAGE_4K].span && !g->pages[PAGE_2M].span && !g->pages[PAGE_1G].span)
-		return "it holds no page size (give it 4k, 2m or 1g = all)";
-	return NULL;
+	for (size = 0; size < PAGE_SIZES; size++)
+		if (g->pages[size].span)
+			return NULL;
+	return "it holds no page size (give it 4k, 2m or 1g = all)";
 }
 
 static unsigned int log2_of(unsigned int power)

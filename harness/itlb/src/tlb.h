@@ -14,11 +14,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum page_size { PAGE_4K, PAGE_2M, PAGE_1G, PAGE_SIZES };
+/* 16 kB: four pages of 4 kB that a buffer holds as one (Zen). Page tables have none. */
+enum page_size { PAGE_4K, PAGE_16K, PAGE_2M, PAGE_1G, PAGE_SIZES };
 
 static inline unsigned int page_shift(enum page_size size)
 {
-	return size == PAGE_4K ? 12 : size == PAGE_2M ? 21 : 30;
+	switch (size) {
+	case PAGE_4K:
+		return 12;
+	case PAGE_16K:
+		return 14;
+	case PAGE_2M:
+		return 21;
+	default:
+		return 30;
+	}
+}
+
+/* Of a leaf in the page tables, @level 1 to 3. */
+static inline enum page_size size_at_level(unsigned int level)
+{
+	return level == 1 ? PAGE_4K : level == 2 ? PAGE_2M : PAGE_1G;
+}
+
+static inline const char *page_size_name(enum page_size size)
+{
+	static const char *const names[PAGE_SIZES] = { "4k", "16k", "2m", "1g" };
+
+	return names[size];
 }
 
 enum index_fn {

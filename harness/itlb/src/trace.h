@@ -34,7 +34,7 @@ enum event_kind {
 struct event {
 	uint64_t value;
 	uint8_t kind;
-	uint8_t size;		/* enum page_size; PAGE_SIZES: not mapped */
+	uint8_t size;		/* enum page_size; PAGE_16K: could be held as one; PAGE_SIZES: not mapped */
 	bool global;
 };
 
@@ -52,8 +52,8 @@ enum mark {
 };
 
 #define TRACE_MAGIC "EMBTRACE"
-#define TRACE_VERSION 3u
-#define TRACE_OLDEST 2u		/* had no EVENT_CONTEXT and no vCPU errors */
+#define TRACE_VERSION 4u
+#define TRACE_OLDEST 3u		/* did not say which pages can share an entry */
 #define TRACE_MAX_RUN 65535u
 #define TRACE_MAX_EVENTS (1u << 24)
 #define TRACE_CONTEXTS (1u << 16)

@@ -140,6 +140,9 @@ static bool get_header(struct reader *r)
 		return false;
 	if (r->m->data_followed && !o->data_side)
 		return refuse(r, "the trace has no loads and stores: record it with data=on");
+	if (r->m->coalesces && r->version == TRACE_OLDEST)
+		return refuse(r, "the trace has version %llu, which does not say which pages share an entry on this CPU: record it again",
+			      (unsigned long long)r->version);
 	return true;
 }
 
@@ -151,7 +154,7 @@ static bool walk(void *context, uint64_t vaddr, struct translation *found)
 	(void)vaddr;	/* the event has it */
 	if (e->size == PAGE_SIZES)
 		return false;
-	*found = (struct translation){ .size = e->size, .page = e->size, .global = e->global };
+	*found = translation_of(e->size, e->global);
 	machine_translation(r->m, found);
 	return true;
 }
@@ -197,6 +200,14 @@ static bool happen(struct reader *r, uint32_t number)
 	return true;
 }
 
+/* Makes *size what it is in this version, whatever the trace's. */
+static bool known_size(const struct reader *r, uint8_t *size)
+{
+	if (r->version == TRACE_OLDEST && *size >= PAGE_16K)
+		++*size;
+	return *size <= PAGE_SIZES;
+}
+
 static bool get_new_event(struct reader *r)
 {
 	struct event e = { 0 };
@@ -208,7 +219,7 @@ static bool get_new_event(struct reader *r)
 	e.kind = head & 15;
 	e.size = head >> 4 & 7;
 	e.global = head >> 7;
-	if (e.kind == EVENT_NONE || e.kind >= EVENT_KINDS || e.size > PAGE_SIZES)
+	if (!known_size(r, &e.size) || e.kind == EVENT_NONE || e.kind >= EVENT_KINDS)
 		return refuse(r, "the trace is damaged: an event of kind %u", head);
 	e.value = r->last[e.kind] + (coded >> 1 ^ -(coded & 1));
 	r->last[e.kind] = e.value;
@@ -249,12 +260,12 @@ static bool get_scores(struct reader *r, struct score *scores)
 
 static bool get_end(struct reader *r, struct score *scores)
 {
-	uint64_t events, errors, vcpu_errors = 0;
+	uint64_t events, errors, vcpu_errors;
 	uint8_t byte;
 	int got, code;
 
 	if (!get_number(r, &events) || !get_number(r, &errors) || !get_scores(r, scores) ||
-	    (r->version > 2 && !get_number(r, &vcpu_errors)))
+	    !get_number(r, &vcpu_errors))
 		return false;
 	if (events != r->events || (errors | vcpu_errors) > UINT32_MAX)
 		return refuse(r, "the trace is damaged: %llu events instead of %llu",

@@ -89,7 +89,7 @@ def _operations(
         page = pages[ahead if near else rng.randrange(len(pages))]
         if unstable and rng.random() < 0.01:
             page = (
-                f"{page.split()[0]} {rng.choice(('4k', '4k', '4k', '2m', '-'))} {rng.randrange(2)}"
+                f"{page.split()[0]} {rng.choice(('4k', '4k', '16k', '2m', '-'))} {rng.randrange(2)}"
             )
         address, attributes = page.split(" ", 1)
         yield f"{rng.choice(kinds)} {address} {tag:x} {attributes}\n"
@@ -100,7 +100,7 @@ def _page(rng: random.Random, spread: int) -> str:
     high = rng.random() < 0.4
     big = rng.randrange(spread)
     small = rng.randrange(512) if rng.random() < 0.8 else rng.choice((0, 1, 16, 128, 256))
-    size = ("4k", "2m", "4k", "4k", "4k", "1g" if small < 40 else "4k", "4k", "-")[big % 8]
+    size = ("4k", "2m", "4k", "16k", "4k", "1g" if small < 40 else "4k", "4k", "-")[big % 8]
     apart = 1 << 40 | big << 30 if size == "1g" else big << 21  # it would cover all the others
     address = (0xFFFF << 48 if high else 0) | apart | small << 12
     return f"{address:x} {size} {int(high and big % 3 > 0)}"

@@ -12,7 +12,7 @@ from harness.counters import itlb
 from harness.counters.attribution import Misses
 from harness.errors import DataError, TrialError
 from harness.model.reading import Status
-from harness.tests.unit.captured_trials import trial
+from harness.tests.unit.captured_trials import coalesced, trial
 
 Document = dict[str, Any]
 
@@ -37,6 +37,21 @@ def test_a_real_report_is_read() -> None:
     report = itlb.decode(json.dumps(document()).encode())
     assert [window.id for window in report.windows] == [0, 1]
     assert report.windows[1].totals == Misses(stlb_hits=1070, walks_4k=1009, walks_2m=224)
+
+
+def test_a_cpu_that_holds_four_pages_as_one() -> None:
+    report = itlb.decode(coalesced(json.dumps(document()).encode()))
+    assert report.windows[1].totals == Misses(stlb_hits=1070, walks_16k=1009, walks_2m=224)
+    names = {reading.name for reading in itlb.readings(report.windows[1], "w", None, "why")[0]}
+    assert "itlb.walk_completed_coalesced_4k" in names
+    plain = itlb.decode(json.dumps(document()).encode())
+    names = {reading.name for reading in itlb.readings(plain.windows[1], "w", None, "why")[0]}
+    assert "itlb.walk_completed_coalesced_4k" not in names  # this CPU cannot have any
+
+
+def test_only_some_vcpus_that_hold_four_pages_as_one() -> None:
+    message = refused(lambda report: first(report).update(walks_16k=0))
+    assert message.endswith("vCPU 0 counts walks of other page sizes than others")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema": 1}'])

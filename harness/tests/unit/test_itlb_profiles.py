@@ -46,10 +46,14 @@ def test_profile_is_named_after_its_file_and_says_where_it_is_from(profile: Path
         ("icelake-sp", {"4k": 128, "2m": 8}, {"4k": 2048, "2m": 1024, "1g": 1024}),
         ("sapphire-rapids", {"4k": 256, "2m": 32}, {"4k": 2048, "2m": 1024, "1g": 1024}),
         ("granite-rapids", {"4k": 256, "2m": 32}, {"4k": 2048, "2m": 1024, "1g": 1024}),
-        ("zen3", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
-        ("zen4", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
-        ("zen4-linear", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 512, "2m": 512}),
-        ("zen5", {"4k": 64, "2m": 64, "1g": 64}, {"4k": 2048, "2m": 2048}),
+        ("zen3", {"4k": 64, "16k": 64, "2m": 64, "1g": 64}, {"4k": 512, "16k": 512, "2m": 512}),
+        ("zen4", {"4k": 64, "16k": 64, "2m": 64, "1g": 64}, {"4k": 512, "16k": 512, "2m": 512}),
+        (
+            "zen4-linear",
+            {"4k": 64, "16k": 64, "2m": 64, "1g": 64},
+            {"4k": 512, "16k": 512, "2m": 512},
+        ),
+        ("zen5", {"4k": 64, "16k": 64, "2m": 64, "1g": 64}, {"4k": 2048, "16k": 2048, "2m": 2048}),
     ],
 )
 def test_capacity_by_page_size(profile: str, first: dict[str, int], second: dict[str, int]) -> None:
@@ -76,7 +80,7 @@ def cells(model: Model, names: tuple[str, ...]) -> list[str]:
             for size, placed in buffer.placement.items():
                 entries = buffer.count * sum(len(group) for group in placed.groups)
                 held[size] = f"{entries} by {len(placed.groups[0])}"
-    return [held.get(size, "in 2 MB pieces") for size in SIZES]
+    return [held.get(size, "none" if size == "16k" else "in 2 MB pieces") for size in SIZES]
 
 
 def test_table_in_the_readme_is_the_profiles() -> None:

@@ -21,6 +21,7 @@ from harness.tests.unit.compiled_once import compiled
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROFILES = [plugin.profile_path(name) for name in plugin.profiles()]
 SKYLAKE = plugin.profile_path("skylake-sp")
+TRACES = Path(__file__).parent.parent / "data/traces"
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +95,7 @@ def operations(seed: int, count: int, vcpus: int = 2, *, contexts: bool = True) 
 def _access(draw: random.Random, vcpu: int) -> str:
     page = draw.randrange(1, 400)
     address = page << 12 if draw.random() < 0.5 else 0xFFFFFFFF81000000 + (page << 12) + page
-    size = (page // 3) % 4 if draw.random() < 0.9 else 3
+    size = (page // 3) % 5 if draw.random() < 0.9 else 4
     return f"{draw.choice('ffffls')} {vcpu:x} {address:x} {size:x} {page % 2:x}"
 
 
@@ -189,7 +190,7 @@ def test_snapshots_are_kept_as_they_were_taken(programs: dict[str, Path], tmp_pa
     for start, pages, size, flags in first["runs"]:
         assert int(start, 16) >= 0xFFFF888000000000
         assert pages > 0
-        assert size in ("4k", "2m", "1g")
+        assert size in ("4k", "2m", "1g")  # of page tables
         assert all(c in ("-", letter) for c, letter in zip(flags, "wxgd", strict=True))
     for snapshot in report["snapshots"]:
         assert snapshot["complete"] == (snapshot["reason"] == "")
@@ -277,8 +278,8 @@ def test_cut_short_inside_a_whole_gzip_stream_is_refused(
 def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_path: Path) -> None:
     trace, _ = record(programs, tmp_path, operations(3, 500))
     whole = gzip.decompress(trace.read_bytes())
-    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x03", b"EMBTRACE\x01", 1)))
-    refused(programs, trace, "the trace has version 1; this program reads versions 2 to 3")
+    trace.write_bytes(gzip.compress(whole.replace(b"EMBTRACE\x04", b"EMBTRACE\x01", 1)))
+    refused(programs, trace, "the trace has version 1; this program reads versions 3 to 4")
     trace.write_bytes(gzip.compress(b"EMBTRICE" + whole[8:]))
     refused(programs, trace, "this is not a trace")
     trace.write_bytes(whole)  # not compressed
@@ -289,16 +290,29 @@ def test_other_files_and_versions_are_refused(programs: dict[str, Path], tmp_pat
     refused(programs, trace, "it cannot be read")
 
 
-def test_a_trace_of_the_version_before_is_read(programs: dict[str, Path], tmp_path: Path) -> None:
-    """It has not what the kernel recorded of address spaces, and the report says so."""
-    trace, live = record(programs, tmp_path, operations(3, 500, contexts=False))
-    content = gzip.decompress(trace.read_bytes())
-    before = content.replace(b"EMBTRACE\x03", b"EMBTRACE\x02", 1)[:-1]  # nor a last number
-    trace.write_bytes(gzip.compress(before))
-    status, errors, out = again(programs, trace)
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    """A trace of version 3, as the recorder of that version wrote it."""
+    trace = tmp_path / "trace"
+    trace.write_bytes((TRACES / "version-3.trace").read_bytes())
+    return trace
+
+
+def test_a_trace_of_the_version_before_is_read(programs: dict[str, Path], before: Path) -> None:
+    """To the report that was made beside it."""
+    status, errors, out = again(programs, before)
     assert (status, errors) == (0, "")
-    assert out.read_bytes() == live.read_bytes()
-    assert json.loads(out.read_bytes())["policy"]["address_spaces"] == "page tables"
+    assert out.read_bytes() == (TRACES / "version-3.json").read_bytes()
+    assert json.loads(out.read_bytes())["policy"]["address_spaces"] == "contexts"
+
+
+def test_the_version_before_does_not_say_which_pages_share_an_entry(
+    programs: dict[str, Path], before: Path
+) -> None:
+    status, errors, out = again(programs, before, profile=plugin.profile_path("zen4"))
+    assert status == 2
+    assert "version 3, which does not say which pages share an entry on this CPU" in errors
+    assert not out.exists()
 
 
 def test_a_window_that_is_never_closed_is_refused(
@@ -349,7 +363,7 @@ def test_any_bytes_end_cleanly(
     programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, body: bytes, whole: bool
 ) -> None:
     trace = tmp_path_factory.mktemp("bytes") / "trace"
-    head = b"EMBTRACE\x02\x00\x04\x01x"
+    head = b"EMBTRACE\x04\x00\x04\x01x"
     trace.write_bytes(gzip.compress(head + body) if whole else body)
     status, errors, _ = again(programs, trace)
     assert status == 2

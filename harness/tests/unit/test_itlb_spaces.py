@@ -52,7 +52,7 @@ def same(recorder: Path, folder: Path, machine: Machine, profile: Path) -> None:
         expected = {
             "l1_hits": cpu.counts["l"],
             "stlb_hits": cpu.counts["s"],
-            **{f"walks_{size}": count for size, count in cpu.walks.items()},
+            **{f"walks_{size}": cpu.walks[size] for size in ("4k", "2m", "1g")},
         }
         assert {name: vcpu[name] for name in expected} == expected, f"CPU {cpu.number}"
 
@@ -241,7 +241,7 @@ def test_an_entry_is_as_large_as_the_smaller_of_two_pages(
     recorder: Path, tmp_path: Path, page: str, sizes: tuple[int, int]
 ) -> None:
     """Two pieces of a 2 MB page of the guest are one entry, or two where the host has 4 kB."""
-    text = f"v 0\nf 0 {KERNEL:x} 1 1\nf 0 {KERNEL + 0x5000:x} 1 1\n"
+    text = f"v 0\nf 0 {KERNEL:x} 2 1\nf 0 {KERNEL + 0x5000:x} 2 1\n"
     options = (f"profile={SKYLAKE}", f"host_page={page}")
     document = report(recorder, tmp_path, text, *options)
     assert document["policy"]["host_page"] == page
@@ -254,7 +254,7 @@ def test_invlpg_takes_all_pieces_of_a_page(
     recorder: Path, tmp_path: Path, page: str, expected: int
 ) -> None:
     pieces = (KERNEL, KERNEL + 0x5000)
-    fetches = "".join(f"f 0 {address:x} 1 1\n" for address in pieces)
+    fetches = "".join(f"f 0 {address:x} 2 1\n" for address in pieces)
     text = f"v 0\n{fetches}i 0 {KERNEL:x}\n{fetches}"
     document = report(recorder, tmp_path, text, f"profile={SKYLAKE}", f"host_page={page}")
     assert walks(document["windows"][0]["vcpus"][0]) == expected

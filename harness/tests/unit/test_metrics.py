@@ -33,6 +33,7 @@ from harness.tests.unit.captured_trials import (
     SNAPSHOTS,
     VARIANTS,
     changed,
+    coalesced,
     spec,
     trial,
 )
@@ -45,7 +46,8 @@ EDGES = ("baseline", "open", "close", "end")
 
 def busy() -> RawTrial:
     """A captured trial with all that a guest can be asked for: perf beside the model, a cycle,
-    a trace, modules, an allocator with statistics, a kernel that heals its direct map."""
+    a trace, modules, an allocator with statistics, a kernel that heals its direct map; a CPU with
+    coalesced entries."""
     raw = aged()
     files = {**raw.files, "cycle-0/proc/buddyinfo": BUDDY.encode()}
     for edge in (*EDGES, "cycle-0"):
@@ -55,6 +57,9 @@ def busy() -> RawTrial:
         files[f"{edge}/tracing/tlb_flush"] = HISTOGRAM.encode()
         files[f"{edge}/execmem/stats"] = b"bytes_used 1\n"
         files[f"{edge}/proc/modules"] = trial(MIXED).files["workload/proc_modules"]
+    zen = events.for_cpu(events.Cpu(vendor=events.AMD, family=0x19, model=0x11))
+    assert raw.report is not None
+    raw = replace(raw, report=coalesced(raw.report), perf_events=zen)
     return changed(raw, files=files, absent={}, perf_status=129)
 
 
