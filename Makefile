@@ -54,7 +54,7 @@ test: $(STAMP) ## static checks, unit tests, real kernels in QEMU
 
 test-long: $(STAMP) ## what needs kernels of its own: checked builds, self-tests, mainline, other kernels
 	@began=$$(date +%s); status=0; \
-	$(PYTHON) -m pytest -v -n 2 --dist loadfile --durations=10 -m long harness/tests/vm || status=$$?; \
+	$(PYTHON) -m pytest -v -n 2 --dist loadfile --durations=10 -m long harness/tests/vm harness/tests/fuzz || status=$$?; \
 	echo "make test-long took $$(( $$(date +%s) - began )) s"; exit $$status
 
 check: $(STAMP) ## format, lint, types and unit tests, in under a minute
