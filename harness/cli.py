@@ -27,6 +27,7 @@ from harness.errors import (
     BenchError,
     UserError,
 )
+from harness.model.trial_settings import Counters, Mode
 
 EPILOG = """
 \b
@@ -427,6 +428,25 @@ def cache(prune: bool, days: int | None, dry_run: bool, as_json: bool) -> None:
         raise UserError("--days and --dry-run are about --prune", "add --prune")
     chosen = (pipeline.PRUNE_DAYS if days is None else days) if prune else None
     click.echo(pipeline.cache(days=chosen, dry_run=dry_run, as_json=as_json))
+
+
+@cli.command()
+@setting_option("counters", default="auto", one=True)
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    help="What has to work. Default: exact.",
+)
+@click.option("--facts", is_flag=True, help="Print what was read of the machine, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(counters: str, mode: str | None, facts: bool, as_json: bool) -> None:
+    """Say what this machine can measure, what stands against it, and what mends it.
+
+    Each prerequisite and each source of noise: found, wanted, why it matters, the command that
+    mends it. Ends with 3 when what --counters or --mode asks for cannot run.
+    """
+    asked = Mode(mode) if mode else None
+    pipeline.doctor(Counters(counters), asked, as_json=as_json, facts=facts)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
+from harness.pipeline.doctoring import doctor
 from harness.pipeline.history_view import FolderHistory, folder_history, refuse_empty, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
 from harness.pipeline.progress import Progress
@@ -59,6 +60,7 @@ __all__ = [
     "cache",
     "comparison",
     "describe_kernels",
+    "doctor",
     "export",
     "export_notes",
     "folder_history",

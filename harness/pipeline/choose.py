@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from harness.doctor import HARDWARE, Use
 from harness.errors import PrerequisiteError, UserError
 from harness.model.trial_settings import Counters, Mode
 from harness.targets.qemu.accel import Accelerator
@@ -21,8 +22,10 @@ class Choice:
 def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerator | None) -> Choice:
     """Settle ``asked`` (may be auto) and ``mode`` (None: not asked for).
 
-    ``kvm`` is the probe's verdict; None when nothing depends on it. ``auto`` is perf only
-    where KVM runs a guest, and then the guest's own check decides (see ``pmu``).
+    ``kvm`` is the machine's verdict on ``uses``; None when nothing depends on it. ``auto`` is
+    perf only where KVM runs a guest and there is a PMU, and then the guest's own check decides
+    (see ``pmu``). ``perf`` is KVM unless another mode is asked for: an emulated guest has
+    software events alone.
     Raises UserError for a combination that cannot work, PrerequisiteError for KVM that
     was asked for and does not run.
     """
@@ -37,6 +40,13 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
             )
         counters = Counters.PERF if asked is Counters.AUTO else asked
         return Choice(counters=counters, mode=Mode.KVM, reason=kvm.reason)
+    if asked is Counters.PERF and mode is None:
+        if kvm is None or not kvm.works:
+            raise PrerequisiteError(
+                f"--counters perf: {kvm.reason if kvm else 'not probed'}",
+                "use --counters model; `execmem-bench doctor --counters perf` has the whole of it",
+            )
+        return Choice(counters=asked, mode=Mode.KVM, reason=kvm.reason)
     settled = mode or suite_mode
     if asked is not Counters.AUTO:
         return Choice(counters=asked, mode=settled, reason=f"{asked} was asked for")
@@ -51,6 +61,9 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
     )
 
 
-def needs_probe(asked: Counters, mode: Mode | None) -> bool:
-    """Whether ``choose`` depends on KVM at all."""
-    return mode is Mode.KVM or (asked is Counters.AUTO and mode is None)
+def uses(asked: Counters, mode: Mode | None) -> frozenset[Use]:
+    """What ``choose`` needs to know whether the machine can; nothing where it does not matter."""
+    counting = asked in (Counters.AUTO, Counters.PERF)
+    if mode is Mode.KVM:
+        return HARDWARE if counting else frozenset({Use.KVM})
+    return HARDWARE if mode is None and counting else frozenset()

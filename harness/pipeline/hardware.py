@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import doctor
 from harness.counters import events
 from harness.counters.events import WALK_2M, WALK_4K, Event
 from harness.errors import InfrastructureError
 from harness.itlb.known_answers import Loop
 from harness.pipeline.loop_guest import ROUNDS, LoopGuest, Windows
-from harness.targets.qemu.accel import Accelerator, probe_kvm
+from harness.targets.qemu.accel import Accelerator
 
 PERF_TIMES = 100
 """How many times the rounds of a window perf counts: PERF_TIMES of page_loops.c."""
@@ -106,7 +107,7 @@ def measure(
 ) -> Hardware:  # fmt: skip
     """Run the loops in a KVM guest under perf. Nothing is counted where that cannot be, or where
     the guest does not come to its end."""
-    kvm = kvm or probe_kvm()
+    kvm = kvm or doctor.hardware(doctor.HARDWARE)
     if not kvm.works:
         return Hardware(note=f"not supported: {kvm.reason}")
     asked = wanted(events.of_host())

@@ -4,10 +4,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.doctor import Use, hardware
 from harness.itlb.plugin import QEMU
 from harness.pipeline.prepare import Prepared, prepare
 from harness.store import provenance
-from harness.targets.qemu.accel import Accelerator, probe_kvm
+from harness.targets.qemu.accel import Accelerator
 from harness.targets.qemu.qemu_target import QemuTarget
 from harness.targets.target import Target
 
@@ -18,5 +19,5 @@ class Machine:
 
     target: Target = field(default_factory=QemuTarget)
     prepare: Callable[..., Prepared] = prepare  # kernels, image layers, plugin
-    probe: Callable[[], Accelerator] = probe_kvm  # whether KVM runs a guest
+    probe: Callable[[frozenset[Use]], Accelerator] = hardware  # whether KVM can be used for these
     version: Callable[[], str] = field(default=lambda: provenance.tool_version(QEMU))  # of QEMU

@@ -17,6 +17,7 @@ import psutil
 
 from harness.config import definitions, matrix, settings
 from harness.counters import events, perf
+from harness.doctor import Use
 from harness.errors import UserError
 from harness.image import guest_layers as image
 from harness.itlb import plugin as itlb
@@ -26,7 +27,7 @@ from harness.model.specs import Scalar, SuiteSpec, TrialSpec, WorkloadSpec
 from harness.model.trial_settings import Counters, Mode
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline import fit, pmu, resuming
-from harness.pipeline.choose import Choice, choose, needs_probe
+from harness.pipeline.choose import Choice, choose, uses
 from harness.pipeline.frozen import freeze
 from harness.pipeline.keeping import keep_record
 from harness.pipeline.machine import Machine
@@ -88,7 +89,8 @@ def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     changed = settings.override(suite.settings, request.settings, "settings")
     mode = changed[0].mode if "mode" in request.settings else None
     asked = changed[0].counters
-    kvm = (machine or Machine()).probe() if needs_probe(asked, mode) else None
+    needed = uses(asked, mode)
+    kvm = (machine or Machine()).probe(needed) if needed else None
     choice = choose(asked, mode, suite.shared.mode, kvm)
     seeds = suite.seeds if request.seeds is None else settings.seeds(request.seeds, "seeds")
     suite = replace(suite, settings=changed, seeds=seeds).with_settings(mode=choice.mode)
@@ -178,7 +180,7 @@ def _as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
 def _plan_of(saved: resuming.SavedRun, machine: Machine) -> Plan:
     """The plan of a run that is resumed. Raises PrerequisiteError where KVM no longer runs."""
     first = saved.manifest.trials[0]
-    kvm = machine.probe() if first.mode is Mode.KVM else None
+    kvm = machine.probe(frozenset({Use.KVM})) if first.mode is Mode.KVM else None
     choice = choose(first.counters, first.mode, first.mode, kvm)
     reason = replace(choice, reason=saved.manifest.counters_reason)
     return Plan(suite=saved.suite, workloads=saved.workloads, asked=first.counters, choice=reason)

@@ -78,7 +78,7 @@ def machine(target: Target, kvm: bool = False) -> Machine:
     return Machine(
         target=target,
         prepare=prepared,
-        probe=lambda: Accelerator(works=kvm, reason="as the test has it"),
+        probe=lambda _: Accelerator(works=kvm, reason="as the test has it"),
         version=lambda: "QEMU of a test",
     )
 

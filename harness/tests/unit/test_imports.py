@@ -23,9 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "counters": FOUNDATION | COMMON | {"guest"},  # what the guest sent, decoded
     "targets": FOUNDATION | COMMON | STAGES,
     "store": FOUNDATION | COMMON,
+    "doctor": FOUNDATION | COMMON | {"counters", "targets"},
     "analysis": FOUNDATION | {"metrics", "store"},
     "report": FOUNDATION | {"metrics", "store", "analysis"},
-    "pipeline": FOUNDATION | COMMON | STAGES | {"targets", "store", "analysis", "report"},
+    "pipeline": FOUNDATION | COMMON | STAGES | {"targets", "store", "doctor", "analysis", "report"},
     "cli_settings": FOUNDATION | {"config"},
     "cli_options": FOUNDATION | {"config", "cli_settings"},
     "cli": FOUNDATION | {"config", "cli_settings", "cli_options", "pipeline"},

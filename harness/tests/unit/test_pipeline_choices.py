@@ -14,7 +14,7 @@ from harness.model.reading import Reading, Source, Status, unknown
 from harness.model.records import Failure, TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import pmu
-from harness.pipeline.choose import choose, needs_probe
+from harness.pipeline.choose import choose, uses
 from harness.pipeline.run import parallel
 from harness.targets.qemu.accel import Accelerator
 
@@ -43,7 +43,7 @@ def test_auto_takes_perf_where_kvm_works() -> None:
 
 def test_auto_stays_with_a_mode_that_was_asked_for() -> None:
     assert choose(Counters.AUTO, Mode.FAST, Mode.EXACT, None).counters is Counters.MODEL
-    assert not needs_probe(Counters.AUTO, Mode.FAST)
+    assert not uses(Counters.AUTO, Mode.FAST)
 
 
 def test_kvm_that_does_not_run_is_a_prerequisite() -> None:

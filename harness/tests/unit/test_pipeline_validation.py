@@ -196,7 +196,9 @@ def made_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "harness.itlb.plugin.build_plugin", lambda: itlb.Plugin(path=tmp_path, sha256="")
     )
     monkeypatch.setattr("harness.pipeline.process_guest.contexts_offset", no_types)
-    monkeypatch.setattr(hardware, "probe_kvm", lambda: Accelerator(works=False, reason="no KVM"))
+    monkeypatch.setattr(
+        "harness.doctor.hardware", lambda _: Accelerator(works=False, reason="no KVM")
+    )
 
 
 def test_every_loop_has_its_verdict_and_what_was_not_run_its_reason(
