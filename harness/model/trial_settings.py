@@ -111,6 +111,7 @@ class SuiteSettings:
                 help="Model the data TLB too: loads and stores compete for a shared second level. "
                 "Slow.",
                 only_if_changed=True,
+                replay=True,
                 model="data",
             )
         },

@@ -135,7 +135,7 @@ def test_options_of_the_command_line(command: str, names: list[str]) -> None:
 
 
 def test_a_replay_changes_only_what_is_not_the_guests() -> None:
-    assert {"pcid", "host_page"} <= set(REPLAYABLE)
+    assert {"pcid", "host_page", "data_side"} <= set(REPLAYABLE)
     assert not {"pti", "kaslr", "mode", "smp", "counters"} & set(REPLAYABLE)
     request = ReplayRequest(run="x", profiles=("zen3",), settings={"smp": 2})
     with pytest.raises(UserError, match="smp: a replay cannot change it"):
