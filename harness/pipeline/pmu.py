@@ -11,6 +11,8 @@ from harness.pipeline.prepare import Prepared
 from harness.targets.qemu.accel import Accelerator
 
 WORKLOAD = "pmu-check"
+EVENTS = ("instructions", "branches")
+"""That it counts, in its readings."""
 TOLERANCE = 0.01
 """Interrupts add a few user instructions at most; a PMU that is off by more counts wrong."""
 
@@ -38,10 +40,11 @@ def verdict(record: TrialRecord) -> Accelerator:
             message = "KVM ran the probe's boot sector, and the kernel wrote nothing"
         return Accelerator(works=False, reason=f"the PMU check failed: {message}")
     readings = {reading.name: reading for reading in record.readings}
-    counted = readings["pmu.instructions"]
-    expected = readings["pmu.instructions_expected"].value
-    if counted.value is None or not expected:
-        return Accelerator(works=False, reason=f"the guest has no PMU: {counted.reason}")
-    off = counted.value / expected - 1
-    told = f"the guest's PMU counted {counted.value:.0f} of {expected:.0f} instructions"
-    return Accelerator(works=abs(off) <= TOLERANCE, reason=told)
+    told, right = [], True
+    for event in EVENTS:
+        counted, expected = readings[f"pmu.{event}"], readings[f"pmu.{event}_expected"].value
+        if counted.value is None or not expected:
+            return Accelerator(works=False, reason=f"the guest has no PMU: {counted.reason}")
+        told.append(f"{counted.value:.0f} of {expected:.0f} {event}")
+        right = right and abs(counted.value / expected - 1) <= TOLERANCE
+    return Accelerator(works=right, reason=f"the guest's PMU counted {' and '.join(told)}")

@@ -3,8 +3,10 @@
 
 import importlib
 import importlib.util
+import json
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -67,27 +69,39 @@ def test_memory_bounds_the_jobs() -> None:
     assert parallel(64, Mode.EXACT, 1 << 30) == 1
 
 
-def checked(counted: int | None, expected: int = 1000) -> TrialRecord:
+def both(event: str, counted: int | None, expected: int) -> tuple[Reading, Reading]:
+    """What pmu-check reports of one event."""
+    name, source = f"pmu.{event}", Source.WORKLOAD
+    emitted = Reading(name=f"{name}_expected", value=expected, unit="event", source=source)
+    if counted is None:
+        return emitted, unknown(name, "event", source, Status.NOT_SUPPORTED, "perf: x")
+    return emitted, replace(emitted, name=name, value=counted)
+
+
+def checked(instructions: int | None, branches: int | None = 500) -> TrialRecord:
     """A stand-in for the record of pmu-check: proves the decision, not the PMU."""
     spec = pmu.check_trial(definitions.suite("smoke"), "upstream")
-    emitted = Reading(
-        name="pmu.instructions_expected", value=expected, unit="instruction", source=Source.WORKLOAD
-    )
-    found = (
-        unknown("pmu.instructions", "instruction", Source.WORKLOAD, Status.NOT_SUPPORTED, "perf: x")
-        if counted is None
-        else replace(emitted, name="pmu.instructions", value=counted)
-    )
-    return TrialRecord(
-        schema=1, trial=spec.id, spec=spec, status=TrialStatus.OK, readings=(emitted, found)
-    )
+    found = (*both("instructions", instructions, 1000), *both("branches", branches, 500))
+    return TrialRecord(schema=1, trial=spec.id, spec=spec, status=TrialStatus.OK, readings=found)
 
 
 @pytest.mark.parametrize(
-    ("counted", "works"), [(1000, True), (1009, True), (1011, False), (0, False), (None, False)]
+    ("instructions", "branches", "works"),
+    [
+        *((1000, 500, True), (1009, 504, True), (1011, 500, False), (0, 500, False)),
+        *((None, 500, False), (1000, 600, False), (1000, None, False)),
+    ],
 )
-def test_a_pmu_is_believed_only_when_it_counts(counted: int | None, works: bool) -> None:
-    assert pmu.verdict(checked(counted)).works is works
+def test_a_pmu_is_believed_only_when_it_counts(
+    instructions: int | None, branches: int | None, works: bool
+) -> None:
+    assert pmu.verdict(checked(instructions, branches)).works is works
+
+
+def test_a_pmu_that_counts_wrong_is_refused_with_its_numbers() -> None:
+    assert pmu.verdict(checked(1000, 499_000)).reason == (
+        "the guest's PMU counted 1000 of 1000 instructions and 499000 of 500 branches"
+    )
 
 
 def test_a_kernel_that_is_silent_under_kvm_is_kvms_fault() -> None:
@@ -109,7 +123,8 @@ def test_a_check_that_failed_is_no_pmu() -> None:
     assert not pmu.verdict(failed).works
 
 
-def test_known_instructions_of_the_loop() -> None:
+def pmu_check() -> Any:
+    """The workload's own module."""
     folder = definitions.workload("pmu-check")[1]
     spec = importlib.util.spec_from_file_location("pmu_check", folder / "pmu_check.py")
     assert spec is not None
@@ -118,6 +133,37 @@ def test_known_instructions_of_the_loop() -> None:
     sys.modules["agent.workload_api"] = importlib.import_module("harness.guest.agent.workload_api")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_known_instructions_and_branches_of_the_loop() -> None:
+    module = pmu_check()
     text, expected = module.code(10)
-    assert expected == 24
+    assert expected == {"instructions": 24, "branches": 10}
     assert module.executable(text).startswith(b"\x7fELF")
+
+
+def row(event: str, value: str, runtime: int = 5, share: float = 100.0) -> str:
+    return json.dumps(
+        {
+            "counter-value": value,
+            "event": event,
+            "event-runtime": runtime,
+            "pcnt-running": share,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (row("branches:u", "7.000000"), (7, "")),
+        (row("branches:u", "<not supported>", 0), (None, "perf: <not supported>")),
+        (row("branches:u", "7.0", 0), (None, "perf: 7.0, counted 100 % of the time")),
+        (row("branches:u", "7.0", 5, 75.0), (None, "perf: 7.0, counted 75 % of the time")),
+        (row("instructions:u", "7.0"), (None, "perf: no output")),
+        ("", (None, "perf: no output")),
+    ],
+)
+def test_a_count_of_pmu_check_is_whole_or_none(output: str, found: tuple[object, str]) -> None:
+    assert pmu_check().counted(output, "branches") == found

@@ -257,11 +257,14 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(
 
 def pmu(counted: int | None) -> Change:
     """A guest in which pmu-check found that."""
-    found = {**READING, "name": "pmu.instructions", "value": counted}
-    if counted is None:
-        found |= {"status": "not_supported", "reason": "perf: <not supported>"}
-    expected = {**READING, "name": "pmu.instructions_expected", "value": 1000}
-    return sends(("reading", expected), ("reading", found))
+    sent = []
+    for event in ("instructions", "branches"):
+        found = {**READING, "name": f"pmu.{event}", "value": counted}
+        if counted is None:
+            found |= {"status": "not_supported", "reason": "perf: <not supported>"}
+        expected = {**READING, "name": f"pmu.{event}_expected", "value": 1000}
+        sent += [("reading", expected), ("reading", found)]
+    return sends(*sent)
 
 
 @dataclass(frozen=True)
