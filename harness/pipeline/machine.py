@@ -3,9 +3,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.doctor import Use, hardware
 from harness.itlb.plugin import QEMU
+from harness.pipeline.machine_lock import LOCK
 from harness.pipeline.prepare import Prepared, prepare
 from harness.store import provenance
 from harness.targets.qemu.accel import Accelerator
@@ -20,4 +22,5 @@ class Machine:
     target: Target = field(default_factory=QemuTarget)
     prepare: Callable[..., Prepared] = prepare  # kernels, image layers, plugin
     probe: Callable[[frozenset[Use]], Accelerator] = hardware  # whether KVM can be used for these
+    lock: Path = LOCK  # that measurements take
     version: Callable[[], str] = field(default=lambda: provenance.tool_version(QEMU))  # of QEMU

@@ -31,6 +31,7 @@ from harness.pipeline.choose import Choice, choose, uses
 from harness.pipeline.frozen import freeze
 from harness.pipeline.keeping import keep_record
 from harness.pipeline.machine import Machine
+from harness.pipeline.machine_lock import held_for
 from harness.pipeline.prepare import Prepared, names
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
@@ -201,7 +202,8 @@ def _run(
     manifest = make_manifest(request, planned, prepared, machine.version())
     with _open(request, manifest) as (writer, todo):
         progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
-        return _all(writer, todo, prepared, planned, request, progress, machine)
+        with held_for(planned.choice.mode, machine.lock, progress):
+            return _all(writer, todo, prepared, planned, request, progress, machine)
 
 
 def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerator:

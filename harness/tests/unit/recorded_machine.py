@@ -6,6 +6,7 @@ A stand-in: what it proves is what the pipeline makes of what a target gives it.
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -79,6 +80,7 @@ def machine(target: Target, kvm: bool = False) -> Machine:
         target=target,
         prepare=prepared,
         probe=lambda _: Accelerator(works=kvm, reason="as the test has it"),
+        lock=Path(tempfile.gettempdir()) / f"execmem-bench-test-{os.getpid()}",
         version=lambda: "QEMU of a test",
     )
 
