@@ -80,28 +80,35 @@ SOFTWARE = (Event(name="context-switches", reading="context_switches"),)
 
 WALK_4K, WALK_2M = "itlb.walk_completed_4k", "itlb.walk_completed_2m_4m"
 WALK_COALESCED = "itlb.walk_completed_coalesced_4k"
+STLB_HIT = "itlb.stlb_hit"
 
 
-def _intel(event: int) -> tuple[Event, ...]:
-    """The two page sizes of the 2022 reference table; both umasks are Intel's since Haswell."""
+def _intel(event: int, stlb_hit: int = 0x20) -> tuple[Event, ...]:
+    """The two page sizes of the 2022 reference table, whose umasks are Intel's since Haswell, and
+    second-level hits: Haswell and Broadwell count those of each page size apart (0x60: both).
+    Four counters can count them, and no others (``Counter`` of virtual-memory.json)."""
     return (
         GENERIC,
         Event(name=raw(event, 0x02), reading=WALK_4K, vendor_name="itlb_misses.walk_completed_4k"),
         Event(
             name=raw(event, 0x04), reading=WALK_2M, vendor_name="itlb_misses.walk_completed_2m_4m"
         ),
+        Event(name=raw(event, stlb_hit), reading=STLB_HIT, vendor_name="itlb_misses.stlb_hit"),
     )
 
 
-def _amd() -> tuple[Event, ...]:
-    """AMD's closest: second-level misses by page size; four 4 kB pages that the CPU holds as
-    one count apart."""
+def _amd(*, coalesces: bool = True) -> tuple[Event, ...]:
+    """AMD's closest: second-level misses by page size, and second-level hits. Since Zen 3 four 4 kB
+    pages that the CPU holds as one count apart (``coalesces``)."""
     name = "bp_l1_tlb_miss_l2_tlb_miss"
+    words = f"{name}.coalesced_4k"
+    coalesced = (Event(name=raw(0x85, 0x08), reading=WALK_COALESCED, vendor_name=words),)
     return (
         GENERIC,
         Event(name=raw(0x85, 0x01), reading=WALK_4K, vendor_name=f"{name}.if4k"),
         Event(name=raw(0x85, 0x02), reading=WALK_2M, vendor_name=f"{name}.if2m"),
-        Event(name=raw(0x85, 0x08), reading=WALK_COALESCED, vendor_name=f"{name}.coalesced_4k"),
+        *(coalesced if coalesces else ()),
+        Event(name=raw(0x84), reading=STLB_HIT, vendor_name="bp_l1_tlb_miss_l2_tlb_hit"),
     )
 
 
@@ -111,25 +118,34 @@ _SKYLAKE = frozenset({0x4E, 0x5E, 0x8E, 0x9E, 0xA5, 0xA6, 0x55})
 _ICE_LAKE = frozenset({0x7D, 0x7E, 0xA7, 0x6A, 0x6C, 0x8C, 0x8D})
 
 PARTS = (
-    Part(name="haswell", vendor=INTEL, family=6, models=_HASWELL, events=_intel(0x85)),
-    Part(name="broadwell", vendor=INTEL, family=6, models=_BROADWELL, events=_intel(0x85)),
+    Part(name="haswell", vendor=INTEL, family=6, models=_HASWELL, events=_intel(0x85, 0x60)),
+    Part(name="broadwell", vendor=INTEL, family=6, models=_BROADWELL, events=_intel(0x85, 0x60)),
     Part(name="skylake", vendor=INTEL, family=6, models=_SKYLAKE, events=_intel(0x85)),
     Part(name="icelake", vendor=INTEL, family=6, models=_ICE_LAKE, events=_intel(0x85)),
     Part(
         name="sapphire-rapids",
         vendor=INTEL,
         family=6,
-        models=frozenset({0x8F}),
+        models=frozenset({0x8F, 0xCF}),  # 0xCF: Emerald Rapids, by newer kernels' mapfile.csv
         events=_intel(0x11),
     ),
-    Part(name="zen2", vendor=AMD, family=0x17, first=0x30, events=_amd()),
+    # Newer than 6.1: graniterapids/virtual-memory.json of later kernels has 0x11 with all sizes;
+    # the umasks of each size are taken to be Sapphire Rapids's.
+    Part(
+        name="granite-rapids",
+        vendor=INTEL,
+        family=6,
+        models=frozenset({0xAD, 0xAE}),
+        events=_intel(0x11),
+    ),
+    Part(name="zen2", vendor=AMD, family=0x17, first=0x30, events=_amd(coalesces=False)),
     Part(name="zen3/zen4", vendor=AMD, family=0x19, events=_amd()),
     # Newer than 6.1: amdzen5/branch-prediction.json of Linux 6.10 and later.
     Part(name="zen5", vendor=AMD, family=0x1A, events=_amd()),
 )
 
 REFERENCE = _intel(0x85)
-"""The three events of the 2022 reference table, as on most Intel parts."""
+"""The events of the 2022 reference table and second-level hits, as on most Intel parts."""
 
 EVENTS = (*REFERENCE, *SOFTWARE)
 

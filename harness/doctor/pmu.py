@@ -70,7 +70,7 @@ def _codes(facts: Facts) -> Finding:
         title="known events",
         level=Level.OK if part else Level.NOTE if cpu else Level.UNKNOWN,
         found=f"{cpu}: {part.name}" if part else f"{cpu}: no encodings" if cpu else "unknown",
-        wanted="Haswell to Sapphire Rapids, Zen 2 to Zen 5",
+        wanted="Haswell to Granite Rapids, Zen 2 to Zen 5",
         why="walks by page size have a code of their own on each; else only perf's generic event "
         "is counted, whose meaning depends on the part",
         fix="" if part else "add the part to harness/counters/events.py, with its source",

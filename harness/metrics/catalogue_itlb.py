@@ -35,6 +35,7 @@ ITLB: tuple[Metric, ...] = (
         "STLB hits",
         "fetches that missed the first-level iTLB and hit the second level",
         MissesByOrigin(count="stlb_hits"),
+        PerfEvent(),
         better="lower",
     ),
     itlb_events(

@@ -6,7 +6,16 @@ import json
 import pytest
 
 from harness.counters import events, perf
-from harness.counters.events import AMD, INTEL, SOFTWARE, WALK_2M, WALK_4K, WALK_COALESCED, Cpu
+from harness.counters.events import (
+    AMD,
+    INTEL,
+    SOFTWARE,
+    STLB_HIT,
+    WALK_2M,
+    WALK_4K,
+    WALK_COALESCED,
+    Cpu,
+)
 from harness.errors import DataError
 from harness.guest.agent import perf_stat
 from harness.model.reading import Reading, Status
@@ -27,6 +36,8 @@ def asked(vendor: str, family: int, model: int) -> dict[str, str]:
         (INTEL, 6, 0x55, "r0285", "r0485"),  # Skylake-SP
         (INTEL, 6, 0x6A, "r0285", "r0485"),  # Ice Lake-SP
         (INTEL, 6, 0x8F, "r0211", "r0411"),  # Sapphire Rapids
+        (INTEL, 6, 0xCF, "r0211", "r0411"),  # Emerald Rapids
+        (INTEL, 6, 0xAD, "r0211", "r0411"),  # Granite Rapids
         (AMD, 0x17, 0x31, "r0185", "r0285"),  # Zen 2: 0x02 is 2 MB here
         (AMD, 0x19, 0x01, "r0185", "r0285"),  # Zen 3
         (AMD, 0x19, 0x11, "r0185", "r0285"),  # Zen 4
@@ -40,8 +51,11 @@ def test_codes_follow_the_cpu(
     assert found[WALK_4K] == walk_4k
     assert found[WALK_2M] == walk_2m
     assert found["iTLB-load-misses"] == "iTLB-load-misses"
-    # Zen counts apart what an entry for four pages of 4 kB was walked for.
-    assert found.get(WALK_COALESCED) == ("r0885" if vendor == AMD else None)
+    # Since Zen 3 walks for an entry of four pages of 4 kB count apart.
+    assert found.get(WALK_COALESCED) == ("r0885" if vendor == AMD and family > 0x17 else None)
+    amd, older = ("r0084", "r6085") if vendor == AMD else ("", "r6085")
+    own = older if (family, model) == (6, 0x3F) else walk_4k.replace("02", "20", 1)
+    assert found[STLB_HIT] == (amd or own)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +99,8 @@ def test_the_agent_runs_what_is_rendered_here() -> None:
     )
     assert rendered == (
         *("perf", "stat", "-a", "-j", "-o", perf_stat.OUTPUT, "-e", "iTLB-load-misses"),
-        *("-e", "r0285", "-e", "r0485", "-e", "context-switches", "--", "sleep", "1.5"),
+        *("-e", "r0285", "-e", "r0485", "-e", "r2085", "-e", "context-switches"),
+        *("--", "sleep", "1.5"),
     )
 
 
