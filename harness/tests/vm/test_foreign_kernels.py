@@ -1,37 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A kernel that a distribution built: it boots, runs bench with what it can load, and says so."""
 
-import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from harness import proc
 from harness.model.records import TrialRecord, TrialStatus
 from harness.pipeline import Progress, RunRequest, run
 from harness.store import load_run
+from harness.tests.vm.stock import stock_kernel
 
 pytestmark = [pytest.mark.vm, pytest.mark.long]
 
-STOCK = re.compile(r"^(linux-image-6\.1\.0-(\d+)-amd64-unsigned) ", re.MULTILINE)
 LEFT_OUT = ("bench_trigger_fentry_sleep", "bench_trigger_fmodret")
 """Programs that a kernel without function error injection refuses."""
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The newest stock Debian 6.1 that this machine's apt knows (70 MB), unpacked."""
-    if not shutil.which("apt-cache"):
-        pytest.skip("needs apt")
-    listing = proc.run(["apt-cache", "search", "--names-only", "^linux-image-6.1.0-"]).stdout
-    names = sorted(STOCK.findall(listing), key=lambda match: int(match[1]))
-    if not names:
-        pytest.skip("apt knows no stock 6.1 kernel")
-    folder = tmp_path_factory.mktemp("stock")
-    proc.run(["apt-get", "download", names[-1][0]], cwd=folder)
-    (package,) = folder.glob("*.deb")
-    proc.run(["dpkg-deb", "-x", str(package), str(folder)])
+    """The newest stock Debian 6.1 that this machine's apt knows."""
+    folder = stock_kernel(tmp_path_factory.mktemp("stock"))
     (found,) = (folder / "boot").glob("vmlinuz-*")
     return found
 
