@@ -53,6 +53,13 @@ def diagnose(
     )
 
 
+def state(facts: Facts | None = None) -> dict[str, str]:
+    """How the machine is set that measures, by the names of the findings: for a manifest."""
+    facts = facts or HostFacts()
+    found = (*virtualization.findings(facts, None), *pmu.findings(facts), *noise.findings(facts))
+    return {one.name: one.found for one in found}
+
+
 def hardware(
     uses: frozenset[Use],
     facts: Facts | None = None,

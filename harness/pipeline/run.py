@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from harness import doctor
 from harness.config import definitions, matrix, settings
 from harness.counters import events, perf
 from harness.doctor import Use
@@ -261,6 +262,7 @@ def make_manifest(
         planned.suite, list(prepared.kernels), specs, planned.choice.counters, request.params
     )
     created = provenance.now()
+    emulated = planned.choice.mode is Mode.EXACT
     return Manifest(
         schema=SCHEMA_VERSION,
         run=provenance.run_id(created, planned.suite.name, trials),
@@ -286,7 +288,8 @@ def make_manifest(
         qemu_version=qemu_version,
         counters_reason=planned.choice.reason,
         counters_detail=planned.choice.detail,
-        host=provenance.host_facts(),
+        # Where the hardware measures, how it is set decides as much as what it is.
+        host={**provenance.host_facts(), **({} if emulated else doctor.state())},
         command=tuple(sys.argv),
         resume=resuming.resume_inputs(
             _kernel_text(request, planned.suite),

@@ -24,6 +24,7 @@ from harness.doctor import (
     Use,
     diagnose,
     hardware,
+    state,
 )
 from harness.doctor.programs import BUILD, major
 from harness.errors import PrerequisiteError
@@ -249,6 +250,13 @@ def test_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     assert document["uses"]["perf"] == {"can": False, "why_not": BROKEN.reason}
     assert document["auto"]["counters"] == "model"
     assert {one["level"] for one in document["findings"]} <= {level.value for level in Level}
+
+
+def test_how_a_machine_is_set_is_kept_without_booting_a_guest() -> None:
+    kept = state(INTEL)
+    assert kept["noise.governor"] == "performance on 2"
+    assert kept["kvm.nx_huge_pages"] == "nx_huge_pages=N"
+    assert "kvm.probe" not in kept
 
 
 def test_what_was_read_of_a_machine_says_the_same_elsewhere() -> None:

@@ -301,6 +301,8 @@ def test_auto_falls_back_where_the_pmu_does_not_count(
     (record,) = loaded.records
     assert (record.spec.counters, record.spec.mode) == (counters, mode)
     assert reason in loaded.manifest.counters_reason
+    # Where the hardware measures, the manifest says how it is set.
+    assert ("noise.governor" in loaded.manifest.host) == (mode is Mode.KVM)
 
 
 def test_a_baseline_that_is_no_kernel_of_the_run(captured: Path, tmp_path: Path) -> None:
