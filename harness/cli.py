@@ -450,6 +450,18 @@ def doctor(counters: str, mode: str | None, facts: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--undo", is_flag=True, help="Put back what was there, also after a crash.")
+@click.option("--dry-run", is_flag=True, help="Say what would be set.")
+def tune(undo: bool, dry_run: bool) -> None:
+    """Set the machine for measuring under KVM: what `doctor` can mend and put back. Needs root.
+
+    Governor, turbo, NMI watchdog, merging of pages, large pages. What was there is kept until the
+    next boot. Exact mode needs none of it.
+    """
+    pipeline.tuning(back=undo, dry_run=dry_run)
+
+
+@cli.command()
 @common
 @setting_option("pti", default="off", one=True)
 @setting_option("smp", default=2)

@@ -4,10 +4,12 @@
 from harness.doctor.diagnosis import Diagnosis, diagnose, hardware, state
 from harness.doctor.facts import Facts, HostFacts, RecordedFacts, Recorder
 from harness.doctor.finding import HARDWARE, Area, Finding, Level, Use
+from harness.doctor.tuning import Changed, tune, undo, wanted
 
 __all__ = [
     "HARDWARE",
     "Area",
+    "Changed",
     "Diagnosis",
     "Facts",
     "Finding",
@@ -19,4 +21,7 @@ __all__ = [
     "diagnose",
     "hardware",
     "state",
+    "tune",
+    "undo",
+    "wanted",
 ]

@@ -41,7 +41,8 @@ GUESTS = EMULATED | HARDWARE
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """``found`` beside ``wanted``; ``why`` it matters and the ``fix``, a command where there is
-    one. ``needed_by``: what cannot be done while it is wrong; ``says`` so in a sentence."""
+    one. ``needed_by``: what cannot be done while it is wrong; ``says`` so in a sentence.
+    ``writes``: files and values by which ``tune`` mends it."""
 
     name: str
     area: Area
@@ -53,4 +54,5 @@ class Finding:
     fix: str = ""
     needed_by: frozenset[Use] = frozenset()
     says: str = ""
+    writes: tuple[tuple[str, str], ...] = ()
     detail: str = ""  # the words of a program that was run to find out

@@ -39,6 +39,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
         lambda found: found == "0",
         "it scans and splits the pages of guests while they run",
         f"echo 0 > {KSM}",
+        ((KSM, "0"),),
     )  # fmt: skip
     yield _finding(
         "noise.clock", "clock source", facts.text(CLOCK), "tsc",
@@ -56,6 +57,7 @@ def _finding(
     good: Callable[[str], bool],
     why: str,
     fix: str,
+    writes: tuple[tuple[str, str], ...] = (),
 ) -> Finding:
     level = Level.UNKNOWN if found is None else Level.OK if good(found) else Level.NOTE
     return Finding(
@@ -67,6 +69,7 @@ def _finding(
         wanted=wanted,
         why=why,
         fix=fix if level is Level.NOTE else "",
+        writes=writes,
     )
 
 
@@ -79,6 +82,10 @@ def _governor(facts: Facts) -> Finding:
         lambda _: set(held) == {"performance"},
         "a frequency that follows the load moves every rate, and busy builds look faster",
         f"echo performance | tee {CPUS}/cpu*/cpufreq/scaling_governor",
+        tuple(
+            (f"{CPUS}/{cpu}/cpufreq/scaling_governor", "performance")
+            for cpu, text in zip(cpus(facts), read, strict=True) if text
+        ),
     )  # fmt: skip
 
 
@@ -90,6 +97,7 @@ def _turbo(facts: Facts) -> Finding:
         lambda found: found == "off",
         "how far it goes depends on heat and on what the other cores do",
         f"echo 1 > {NO_TURBO}" if off is not None else f"echo 0 > {BOOST}",
+        ((NO_TURBO, "1") if off is not None else (BOOST, "0"),),
     )  # fmt: skip
 
 

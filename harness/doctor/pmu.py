@@ -52,7 +52,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
     yield _setting(
         facts, "pmu.watchdog", "NMI watchdog", WATCHDOG, ("0",),
         "it keeps one counter of each CPU: events take turns, and counts are extrapolated",
-        f"echo 0 > {WATCHDOG}",
+        f"echo 0 > {WATCHDOG}", ((WATCHDOG, "0"),),
     )  # fmt: skip
     yield _setting(
         facts, "pmu.smt", "two threads a core", SMT, ("0",),
@@ -78,8 +78,9 @@ def _codes(facts: Facts) -> Finding:
 
 
 def _setting(
-    facts: Facts, name: str, title: str, path: str, good: tuple[str, ...], why: str, fix: str
-) -> Finding:
+    facts: Facts, name: str, title: str, path: str, good: tuple[str, ...], why: str, fix: str,
+    writes: tuple[tuple[str, str], ...] = (),
+) -> Finding:  # fmt: skip
     found = facts.text(path)
     level = Level.UNKNOWN if found is None else Level.OK if found in good else Level.NOTE
     return Finding(
@@ -91,4 +92,5 @@ def _setting(
         wanted=good[0],
         why=why,
         fix=fix if level is Level.NOTE else "",
+        writes=writes,
     )

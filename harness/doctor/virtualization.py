@@ -148,4 +148,5 @@ def _pages(facts: Facts) -> Iterator[Finding]:
         wanted="always or madvise",
         why="guest memory on 4 kB pages of the host makes every entry 4 kB; QEMU asks by madvise",
         fix=f"echo madvise > {THP}" if chosen == "never" else "",
+        writes=((THP, "madvise"),),
     )

@@ -13,7 +13,7 @@ from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
-from harness.pipeline.doctoring import doctor
+from harness.pipeline.doctoring import doctor, tuning
 from harness.pipeline.history_view import FolderHistory, folder_history, refuse_empty, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
 from harness.pipeline.progress import Progress
@@ -78,6 +78,7 @@ __all__ = [
     "show_history",
     "show_profiles",
     "show_validation",
+    "tuning",
     "validate",
     "write_otava",
     "write_site",

@@ -9,7 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.doctor import Diagnosis, Facts, Finding, HostFacts, Level, Recorder, Use, diagnose
+from harness.doctor import (
+    Diagnosis,
+    Facts,
+    Finding,
+    HostFacts,
+    Level,
+    Recorder,
+    Use,
+    diagnose,
+    tune,
+    undo,
+    wanted,
+)
 from harness.errors import BenchError, PrerequisiteError
 from harness.itlb.plugin import QEMU
 from harness.model.trial_settings import Counters, Mode
@@ -80,6 +92,29 @@ def doctor(
 
 def _first_fix(found: Diagnosis, asked: frozenset[Use]) -> str:
     return next((one.fix for one in found.against(*asked) if one.fix), "")
+
+
+def tuning(*, back: bool, dry_run: bool) -> None:
+    """Set what ``doctor`` has a command for and can be put back, or put it ``back``.
+
+    Raises what ``tune`` and ``undo`` raise.
+    """
+    if back:
+        changed = undo()
+    else:
+        values = wanted(diagnose(qemu=None, probe=_not_asked).findings)
+        changed = () if dry_run else tune(values)
+        if dry_run:
+            for path, value in values.items():
+                print(f"would set {path} to {value}")
+    for one in changed:
+        print(f"{one.path}: {one.before} -> {one.now}")
+    if not back and not dry_run:
+        print("put back: execmem-bench tune --undo" if changed else "nothing to set")
+
+
+def _not_asked() -> Accelerator:
+    return Accelerator(works=True, reason="not asked")
 
 
 def document(found: Diagnosis) -> dict[str, object]:
