@@ -37,6 +37,7 @@ from harness.pipeline.prepare import Prepared, names
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
+from harness.targets.qemu import pinning
 from harness.targets.qemu.accel import Accelerator
 
 DEFAULT_SUITE = "quick"
@@ -289,7 +290,7 @@ def make_manifest(
         counters_reason=planned.choice.reason,
         counters_detail=planned.choice.detail,
         # Where the hardware measures, how it is set decides as much as what it is.
-        host={**provenance.host_facts(), **({} if emulated else doctor.state())},
+        host={**provenance.host_facts(), **({} if emulated else _state(trials[0].smp))},
         command=tuple(sys.argv),
         resume=resuming.resume_inputs(
             _kernel_text(request, planned.suite),
@@ -300,6 +301,10 @@ def make_manifest(
         readings={spec.name: spec.readings for spec in specs},
         questions={spec.name: spec.question for spec in specs},
     )
+
+
+def _state(vcpus: int) -> dict[str, str]:
+    return {**doctor.state(), "vcpus.on": pinning.told(vcpus)}
 
 
 def parallel(asked: int | None, mode: Mode, memory_mib: int) -> int:

@@ -34,6 +34,11 @@ class VmRequest:
     kaslr: bool = False  # a kernel without CONFIG_RANDOMIZE_BASE stays where it is
 
 
+def pinned(request: VmRequest) -> bool:
+    """Whether each vCPU gets a core of its own: not in exact mode, where they share a thread."""
+    return request.mode is not Mode.EXACT and not request.interactive
+
+
 def kernel_command_line(request: VmRequest) -> str:
     """The words the guest kernel is booted with.
 
@@ -60,6 +65,8 @@ def qemu_argv(request: VmRequest) -> list[str]:
         "-machine",
         "q35",
         *_cpu(request),
+        # Names for the vCPUs' threads, by which they are pinned.
+        *(["-name", "execmem-bench,debug-threads=on"] if pinned(request) else []),
         "-smp",
         str(request.smp),
         "-m",

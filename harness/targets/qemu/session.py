@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harness import proc
 from harness.model.trial_settings import Mode
-from harness.targets.qemu.argv import VmRequest, qemu_argv
+from harness.targets.qemu import pinning
+from harness.targets.qemu.argv import VmRequest, pinned, qemu_argv
 from harness.targets.target import INTERRUPTED
 
 POLL_S = 0.25
@@ -84,8 +85,11 @@ def boot(
     errors = request.console.with_suffix(".qemu-stderr")
     stopped = ""
     with errors.open("wb") as stderr, proc.start(qemu_argv(request), stderr=stderr) as qemu:
+        cpus = pinning.choose(request.smp) if pinned(request) else ()
+        pinner = pinning.Pinner(qemu.pid, cpus)
         while True:
             ended = qemu.wait(POLL_S) is not None
+            pinner.look()
             for follower in followers:
                 stopped = stopped or follower.look() or ""
             if ended:
