@@ -120,7 +120,7 @@ def start(
     """
     try:
         popen = subprocess.Popen(
-            list(argv),
+            [*_ends_with_us(argv), *argv],
             cwd=cwd,
             env={**os.environ, **env} if env else None,
             stdin=stdin,
@@ -137,6 +137,14 @@ def start(
     finally:
         process.stop()
         _live.discard(process)
+
+
+def _ends_with_us(argv: Sequence[str]) -> tuple[str, ...]:
+    """What has the kernel kill the command when the thread that started it is no more, however it
+    went: SIGKILL of this process leaves nobody to do so."""
+    if shutil.which("setpriv") is None or shutil.which(argv[0]) is None:
+        return ()
+    return ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 def run(

@@ -8,7 +8,6 @@ and are cached; ``agent``, ``kernel`` and ``trial`` are written when they are ne
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness import cache, proc
 from harness.errors import PrerequisiteError
 from harness.image import cpio, packages
 from harness.paths import PROJECT, cache_dir
+from harness.scratch import scratch
 
 AGENT = PROJECT / "harness" / "guest" / "agent"
 AGENT_PLACE = "opt/execmem-bench"
@@ -76,8 +76,7 @@ def _build(host: packages.Release, made: Path, log: Path, progress: cache.Say) -
     if os.geteuid() != 0:
         raise PrerequisiteError("making the guest image needs root", "run as root, or with sudo")
     log.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
-        work = Path(temporary)
+    with scratch() as work:
         work.chmod(0o755)
         root, base_list = work / "root", work / "base.list"
         progress("installing the guest's packages (mmdebstrap)")

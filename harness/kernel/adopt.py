@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A kernel of the user's own with what lies beside it: configuration, modules, headers."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from harness.errors import UserError
 from harness.kernel import bootimage, kconfig, module_trees
 from harness.kernel.artefacts import Kernel, UserKernel
 from harness.model.records import KernelIdentity
+from harness.scratch import scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,8 @@ def _config_of(chosen: UserKernel, info: bootimage.ImageInfo) -> _Config | None:
     if path is not None:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         return _Config(path=path, options=kconfig.parse(lines, str(path)))
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-") as scratch:
-        plain = bootimage.unpack(info, Path(scratch))
+    with scratch() as folder:
+        plain = bootimage.unpack(info, folder)
     text = bootimage.find_config(plain) if plain is not None else None
     if text is None:
         return None

@@ -2,7 +2,6 @@
 """Processes whose walks are known, run in a real guest: are its address spaces Linux's?"""
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.itlb.known_processes import Kind, ProcessLoop
 from harness.itlb.reference import load_profile
 from harness.kernel import bootimage
 from harness.pipeline.loop_guest import LoopGuest
+from harness.scratch import scratch
 from harness.targets import trial_files
 
 PROGRAM = Path(itlb.__file__).parent / "guest" / "process_loops.c"
@@ -45,8 +45,8 @@ def contexts_offset(image: Path) -> int:
 
     Raises NotKnown when the image does not say.
     """
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
-        vmlinux = bootimage.unpack(bootimage.inspect(image), Path(folder))
+    with scratch() as folder:
+        vmlinux = bootimage.unpack(bootimage.inspect(image), folder)
     btf = bootimage.find_btf(vmlinux) if vmlinux else None
     if btf is None:
         raise NotKnown("the kernel has no BTF: build it with CONFIG_DEBUG_INFO_BTF=y")

@@ -3,7 +3,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from harness.model.specs import TrialSpec
 from harness.model.trial_settings import SUITE_SETTINGS
 from harness.paths import PROJECT, RESULTS
 from harness.pipeline.progress import Progress
+from harness.scratch import scratch
 from harness.store import create_run, find_run, folder_errors, load_run, provenance
 from harness.store.loading import LoadedRun
 from harness.targets import trial_files
@@ -130,9 +130,9 @@ def _record(
     spec: TrialSpec, recorded: TrialRecord, raw: Path, profile: Path, kept: Path, run: str
 ) -> TrialRecord:
     """The recorded trial with the model's readings made anew. Raises DataError."""
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+    with scratch() as folder:
         options = itlb.replay_options(spec)
-        out = Path(folder) / trial_files.REPORT
+        out = folder / trial_files.REPORT
         report = replay_trace(raw / trial_files.TRACE, profile, options, out).read_bytes()
     ended = replace(trial_files.read(raw), report=report, trace=None)
     with folder_errors(kept):

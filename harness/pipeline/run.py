@@ -4,7 +4,6 @@
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -36,6 +35,8 @@ from harness.pipeline.machine_lock import held_for
 from harness.pipeline.prepare import Prepared, names
 from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
+from harness.report import wording
+from harness.scratch import scratch, sweep
 from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
 from harness.targets.qemu import pinning
 from harness.targets.qemu.accel import Accelerator
@@ -134,6 +135,8 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     Raises the errors of the stages.
     """
     machine = machine or Machine()
+    if left := sweep():
+        progress.say(f"removed {wording.plural(left, 'folder')} that killed runs had left")
     saved = None
     if (name := request.resume or request.again) is not None:
         saved = resuming.saved_run(name, request.out, _given(request))
@@ -144,9 +147,9 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
     planned = plan(request, machine) if saved is None else _plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
-        with folder_errors(Path(folder)):
-            frozen = freeze(planned.workloads, planned.suite.shared.profile, Path(folder))
+    with scratch() as folder:
+        with folder_errors(folder):
+            frozen = freeze(planned.workloads, planned.suite.shared.profile, folder)
         kernels = _kernel_text(request, planned.suite)
         if request.baseline is not None:
             _check_baseline(request.baseline, names(kernels, progress))
@@ -210,10 +213,8 @@ def _run(
 
 def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerator:
     spec = pmu.check_trial(planned.suite, next(iter(prepared.kernels)))
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as raw:
-        context = TrialContext(
-            target=machine.target, prepared=pmu.with_check(prepared), raw=Path(raw)
-        )
+    with scratch() as raw:
+        context = TrialContext(target=machine.target, prepared=pmu.with_check(prepared), raw=raw)
         return pmu.verdict(run_trial(spec, context))
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An interactive guest of a variant."""
 
-import tempfile
-from pathlib import Path
 
 from harness import proc
 from harness.errors import UserError
@@ -10,6 +8,7 @@ from harness.image import guest_layers as image
 from harness.model.trial_settings import Mode
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
+from harness.scratch import scratch
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest, qemu_argv
 
@@ -28,8 +27,7 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
     kernel = stage.kernels[0]
     with progress.step("guest image"):
         base = image.base_layers(progress.detail, progress.say)
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as temporary:
-        work = Path(temporary)
+    with scratch() as work:
         layers = [
             base["base"],
             *([base["bcc"]] if bcc else []),

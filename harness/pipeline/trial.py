@@ -6,7 +6,6 @@ lines, never a number and never an exception; only interruption and errors that 
 the whole run (a full disk, no QEMU) leave this module as exceptions.
 """
 
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from harness.model.specs import TrialSpec
 from harness.pipeline import fit
 from harness.pipeline.payload import trial_payload
 from harness.pipeline.prepare import Prepared
+from harness.scratch import scratch
 from harness.store import folder_errors
 from harness.store.provenance import iso, now
 from harness.targets import trial_files
@@ -58,8 +58,8 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     kernel = context.prepared.kernels[spec.variant]
     if reason := fit.unfit(kernel, workload, spec.pti):
         return failed_record(spec, Failure(kind="kernel", message=reason), started)
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as work:
-        ended = _ended(spec, context, Path(work))
+    with scratch() as work:
+        ended = _ended(spec, context, work)
         with folder_errors(context.raw):
             trial_files.keep(ended, context.raw)
     record = record_of(spec, ended)

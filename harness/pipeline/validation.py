@@ -6,7 +6,6 @@ steady state. A window in which the kernel ran as well (a timer tick) proves not
 is run again, and is called disturbed if there never was one without.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,6 +24,7 @@ from harness.pipeline.hardware import Hardware
 from harness.pipeline.loop_guest import PROGRAM, ROUNDS, WARM, LoopGuest, Windows
 from harness.pipeline.process_guest import ProcessCheck
 from harness.pipeline.progress import Progress
+from harness.scratch import scratch
 
 SIZES = ("4k", "16k", "2m")
 """Page sizes of the loops; 1 GB pages would need a guest with as much memory."""
@@ -150,7 +150,7 @@ def validate(
     checks: list[Check] = []
     processes: list[ProcessCheck] = []
     asked = Hardware(note="")
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-", dir="/var/tmp") as folder:
+    with scratch() as folder:
         for name in names:
             for setting in pti:
                 guest = LoopGuest(
@@ -161,14 +161,14 @@ def validate(
                     pti=setting,
                 )
                 with progress.step(f"{name}, pti={setting}"):
-                    checks += _of_profile(guest, Path(folder))
+                    checks += _of_profile(guest, folder)
                     if offset is not None:
                         several = replace(
                             guest, program=process_program, source=process_guest.PROGRAM
                         )
-                        processes += process_guest.check(several, offset, Path(folder))
+                        processes += process_guest.check(several, offset, folder)
         with progress.step("hardware counters"):
-            asked = _under_perf(guest, names, Path(folder))
+            asked = _under_perf(guest, names, folder)
     return Validation(
         kernel=made[0].name,
         checks=tuple(checks),

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which accelerator truly works here: decided by booting a probe, never by a device node."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import proc
 from harness.itlb.plugin import QEMU
+from harness.scratch import scratch
 
 PROBE_TIMEOUT_S = 15.0
 _EXIT_PORT = 0xF4
@@ -50,8 +50,8 @@ def probe_kvm(device: Path = Path("/dev/kvm")) -> Accelerator:
     """Boot the probe under KVM with the CPU that a measurement would use."""
     if not device.exists():
         return Accelerator(works=False, reason=f"{device} does not exist")
-    with tempfile.TemporaryDirectory(prefix="execmem-bench-") as folder:
-        disk = Path(folder) / "probe.img"
+    with scratch() as folder:
+        disk = folder / "probe.img"
         disk.write_bytes(probe_sector())
         return judge_probe(disk)
 

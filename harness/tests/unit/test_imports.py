@@ -10,12 +10,13 @@ ROOT = Path(harness.__file__).parent
 
 FOUNDATION = {"errors", "model", "paths"}
 STAGES = {"kernel", "image", "guest", "counters", "itlb"}
-COMMON = {"proc", "cache", "metrics", "config"}
+COMMON = {"proc", "scratch", "cache", "metrics", "config"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
     "paths": {"errors"},
     "proc": FOUNDATION,
+    "scratch": set(),
     "cache": FOUNDATION,
     "metrics": FOUNDATION,
     "config": FOUNDATION | {"metrics"},
