@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An interactive guest of a variant."""
 
-
 from harness import proc
 from harness.errors import UserError
 from harness.image import guest_layers as image
