@@ -32,7 +32,7 @@ SIMILAR = ("granite-rapids", "haswell", "zen4", "zen4-linear")
 )
 def test_every_loop_is_counted_exactly(profile: str) -> None:
     found = pipeline.validate("bpf_prog_pack", profile, ("off",), pipeline.Progress(quiet=True))
-    assert {check.page_size for check in found.checks} == set(SIZES)
+    assert {check.page_size for check in found.checks} == set(SIZES) - absent(profile)
     assert [check for check in found.checks if check.verdict is not Verdict.EXACT] == []
     assert found.processes
     assert [check for check in found.processes if not check.exact] == []
@@ -40,6 +40,12 @@ def test_every_loop_is_counted_exactly(profile: str) -> None:
     assert any(check.expected.stlb_hits for check in found.checks)
     assert any(check.expected.walks for check in found.checks) or skewed(profile)
     assert any(check.expected for check in found.processes)
+
+
+def absent(profile: str) -> set[str]:
+    """Page sizes that no entry of this CPU holds."""
+    buffers = load_profile(itlb.profile_path(profile)).values()
+    return set() if any("16k" in b for b in buffers if isinstance(b, dict)) else {"16k"}
 
 
 def skewed(profile: str) -> bool:
