@@ -10,7 +10,6 @@ from harness.doctor.finding import Area, Finding, Level, Use
 DEVICES = "/sys/bus/event_source/devices"
 CORE_PMUS = ("cpu", "cpu_core", "cpu_atom")
 WATCHDOG = "/proc/sys/kernel/nmi_watchdog"
-PARANOID = "/proc/sys/kernel/perf_event_paranoid"
 SMT = "/sys/devices/system/cpu/smt/active"
 ENABLE_PMU = "/sys/module/kvm/parameters/enable_pmu"
 NEEDED = frozenset({Use.PERF})

@@ -13,9 +13,9 @@
  * has them) are counted in user mode over PERF_TIMES as many rounds once more, and printed:
  * "perf WINDOW NAME COUNT", or "perf-none NAME REASON" once where an event cannot be had.
  *
- * One page of code (of 16k, four) is mapped at all addresses. Each entry counts down and jumps to the next
- * address; when the count is through, the marker is executed in that very page, so that from
- * the first warm round to the end of the window nothing but the loop's pages is fetched.
+ * One page of code (of 16k, four) is mapped at all addresses. Each entry counts down and jumps to
+ * the next address; when the count is through, the marker is executed in that very page, so that
+ * from the first warm round to the end of the window nothing but the loop's pages is fetched.
  */
 #define _GNU_SOURCE
 #include <errno.h>

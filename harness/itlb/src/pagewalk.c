@@ -10,7 +10,7 @@
 #define PTE_PRESENT (1ull << 0)
 #define PTE_LARGE (1ull << 7)
 #define PTE_GLOBAL (1ull << 8)
-#define PTE_IGNORED (0x07ull << 52 | 0xe00)	/* bits that are the kernel's own */
+#define PTE_IGNORED (0x7full << 52 | 0xe00)	/* bits that are the kernel's own */
 #define USER_HALF 0x1000ull	/* of the pair of page tables under isolation */
 #define PTE_ADDRESS 0x000ffffffffff000ull
 

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "counters": FOUNDATION | COMMON | {"guest"},  # what the guest sent, decoded
     "targets": FOUNDATION | COMMON | STAGES,
     "store": FOUNDATION | COMMON,
-    "doctor": FOUNDATION | COMMON | {"counters", "targets"},
+    "doctor": FOUNDATION | COMMON | {"counters", "itlb", "targets"},
     "analysis": FOUNDATION | {"metrics", "store"},
     "report": FOUNDATION | {"metrics", "store", "analysis"},
     "pipeline": FOUNDATION | COMMON | STAGES | {"targets", "store", "doctor", "analysis", "report"},
