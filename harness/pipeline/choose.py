@@ -62,8 +62,11 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
 
 
 def uses(asked: Counters, mode: Mode | None) -> frozenset[Use]:
-    """What ``choose`` needs to know whether the machine can; nothing where it does not matter."""
-    counting = asked in (Counters.AUTO, Counters.PERF)
+    """What ``choose`` needs to know whether the machine can; nothing where it does not matter.
+
+    KVM that was asked for runs without a PMU too: its events are then not supported.
+    """
     if mode is Mode.KVM:
-        return HARDWARE if counting else frozenset({Use.KVM})
+        return frozenset({Use.KVM})
+    counting = asked in (Counters.AUTO, Counters.PERF)
     return HARDWARE if mode is None and counting else frozenset()

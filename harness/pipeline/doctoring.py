@@ -25,7 +25,7 @@ from harness.doctor import (
 from harness.errors import BenchError, PrerequisiteError
 from harness.itlb.plugin import QEMU
 from harness.model.trial_settings import Counters, Mode
-from harness.pipeline.choose import Choice, choose
+from harness.pipeline.choose import Choice, choose, uses
 from harness.report import terminal
 from harness.store import provenance
 from harness.targets.qemu.accel import Accelerator
@@ -50,9 +50,9 @@ def qemu_version() -> str | None:
 
 def needed(counters: Counters, mode: Mode | None) -> frozenset[Use]:
     """What has to work for what is asked; ``auto`` needs what is always there: exact mode."""
-    if counters is Counters.PERF and mode in (None, Mode.KVM):
-        return frozenset({Use.KVM, Use.PERF})
-    return frozenset({Use(mode.value) if mode is not None else Use.EXACT})
+    if counters is Counters.AUTO and mode is None:
+        return frozenset({Use.EXACT})
+    return uses(counters, mode) or frozenset({Use((mode or Mode.EXACT).value)})
 
 
 def chosen(found: Diagnosis) -> Choice:

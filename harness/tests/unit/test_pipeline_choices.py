@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.config import definitions
+from harness.doctor import HARDWARE, Use
 from harness.errors import PrerequisiteError, UserError
 from harness.model.reading import Reading, Source, Status, unknown
 from harness.model.records import Failure, TrialRecord, TrialStatus
@@ -46,6 +47,12 @@ def test_auto_takes_perf_where_kvm_works() -> None:
 def test_auto_stays_with_a_mode_that_was_asked_for() -> None:
     assert choose(Counters.AUTO, Mode.FAST, Mode.EXACT, None).counters is Counters.MODEL
     assert not uses(Counters.AUTO, Mode.FAST)
+
+
+@pytest.mark.parametrize("counters", Counters)
+def test_kvm_that_was_asked_for_needs_no_pmu(counters: Counters) -> None:
+    assert uses(counters, Mode.KVM) == {Use.KVM}
+    assert uses(Counters.PERF, None) == uses(Counters.AUTO, None) == HARDWARE
 
 
 def test_kvm_that_does_not_run_is_a_prerequisite() -> None:
