@@ -90,7 +90,8 @@ def build(kernels: str | None, quiet: bool, as_json: bool) -> None:
     "--resume",
     metavar="RUN",
     help="Resume a run (a folder, an id, the start of one, or `latest`): its missing and failed "
-    "trials. Needs no other option.",
+    "trials. Needs no other option. The program that began it ends "
+    "it: an earlier commit is set up.",
 )
 @click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
 @click.option("--trace", is_flag=True, help="Keep each trial's page trace, which `replay` takes.")

@@ -82,6 +82,14 @@ class Process:
         except subprocess.TimeoutExpired:
             return None
 
+    def ask_to_end(self) -> bool:
+        """SIGTERM to its process group; whether there was one."""
+        try:
+            os.killpg(self._popen.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return False
+        return True
+
     def stop(self, grace: float = 2.0) -> int:
         """End the process group: SIGTERM, then SIGKILL after ``grace`` seconds."""
         for sig in (signal.SIGTERM, signal.SIGKILL):

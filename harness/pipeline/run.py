@@ -2,7 +2,6 @@
 """A run: what is asked for, its manifest, and its trials one after the other or side by side."""
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,9 +25,10 @@ from harness.model.records import SCHEMA_VERSION, Manifest, TrialRecord, TrialSt
 from harness.model.specs import Scalar, SuiteSpec, TrialSpec, WorkloadSpec
 from harness.model.trial_settings import Counters, Mode
 from harness.paths import PROJECT, RESULTS
-from harness.pipeline import fit, pmu, resuming
+from harness.pipeline import earlier_program, fit, pmu, resuming
 from harness.pipeline.choose import Choice, choose, uses
 from harness.pipeline.frozen import freeze
+from harness.pipeline.interruptible import interruptible
 from harness.pipeline.keeping import keep_record
 from harness.pipeline.machine import Machine
 from harness.pipeline.machine_lock import held_for
@@ -37,7 +37,15 @@ from harness.pipeline.progress import Progress
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.report import wording
 from harness.scratch import scratch, sweep
-from harness.store import Run, create_run, folder_errors, provenance, remaining, resume_run
+from harness.store import (
+    Run,
+    create_run,
+    folder_errors,
+    load_run,
+    provenance,
+    remaining,
+    resume_run,
+)
 from harness.targets.qemu import pinning
 from harness.targets.qemu.accel import Accelerator
 
@@ -143,6 +151,8 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
         if request.resume is not None and resuming.complete(saved):
             progress.say(f"run {saved.manifest.run} is complete: nothing to resume")
             return RunOutcome(path=saved.path, done=0, failed=0, interrupted=False)
+        if request.resume is not None and earlier_program.needed(saved.manifest.program_commit):
+            return _by_earlier(saved, progress, request.jobs)
         request = _as_saved(request, saved)
     planned = plan(request, machine) if saved is None else _plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO
@@ -160,6 +170,19 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
             kernels, frozen, progress, model=model, check=check, source=source
         )
         return _run(request, planned, prepared, progress, machine)
+
+
+def _by_earlier(saved: resuming.SavedRun, progress: Progress, jobs: int | None) -> RunOutcome:
+    """Resume the run with the program that began it."""
+    manifest = saved.manifest
+    todo = {spec.id for spec in remaining(manifest, load_run(saved.path).records)}
+    begun_by = manifest.program_commit
+    progress.say(f"run {manifest.run} was begun by program {begun_by}, which has to end it")
+    with scratch() as folder:
+        ended = earlier_program.resume(saved.path, begun_by, folder, progress, jobs=jobs)
+    done = [record for record in load_run(saved.path).records if record.trial in todo]
+    failed = sum(record.status is not TrialStatus.OK for record in done)
+    return RunOutcome(path=saved.path, done=len(done), failed=failed, interrupted=not ended)
 
 
 def _given(request: RunRequest) -> dict[str, object]:
@@ -349,7 +372,7 @@ def _all(
         return run_trial(spec, context)
 
     with (
-        _interruptible(stop),
+        interruptible(stop),
         ThreadPoolExecutor(jobs) as pool,
         progress.trials(todo, jobs) as shown,
     ):
@@ -381,23 +404,3 @@ def _line(record: TrialRecord, number: int, of: int) -> str:
         return f"{head}{record.wall_seconds:.0f} s"
     console = "".join(f"\n    | {line}" for line in record.failure.console_tail)
     return f"{head}FAILED ({record.failure.kind}): {record.failure.message}{console}"
-
-
-@contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set ``stop`` once; a second one ends the program at once."""
-
-    def handle(signum: int, _: object) -> None:
-        if stop.is_set():
-            signal.signal(signum, signal.SIG_DFL)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, old in before.items():
-            signal.signal(signum, old)
