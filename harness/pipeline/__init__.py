@@ -16,11 +16,12 @@ from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.doctoring import doctor, tuning
 from harness.pipeline.history_view import FolderHistory, folder_history, refuse_empty, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
+from harness.pipeline.planning import DEFAULT_SUITE, RunRequest
 from harness.pipeline.progress import Progress
 from harness.pipeline.replaying import REPLAYABLE, ReplayRequest, replay
 from harness.pipeline.reporting import report
 from harness.pipeline.reproducing import Reproduction, reproduce, reproduction_json
-from harness.pipeline.run import DEFAULT_SUITE, RunOutcome, RunRequest, run
+from harness.pipeline.run import RunOutcome, run
 from harness.pipeline.shell import shell
 from harness.pipeline.site import write_otava, write_site
 from harness.pipeline.validation import Validation, profile_names, validate

@@ -19,8 +19,9 @@ from harness.model.reading import Reading
 from harness.model.specs import VariantSpec
 from harness.paths import CONFIGS, PROJECT, cache_dir
 from harness.pipeline.machine import Machine
+from harness.pipeline.planning import RunRequest
 from harness.pipeline.progress import Progress
-from harness.pipeline.run import RunRequest, run
+from harness.pipeline.run import run
 from harness.report import wording
 from harness.store import folder_errors, load_run, provenance
 

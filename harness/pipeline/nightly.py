@@ -17,8 +17,9 @@ from harness.pipeline import checkout
 from harness.pipeline.caching import DAYS, prune, survey
 from harness.pipeline.history_view import FolderHistory, folder_history
 from harness.pipeline.machine import Machine
+from harness.pipeline.planning import RunRequest
 from harness.pipeline.progress import Progress
-from harness.pipeline.run import RunOutcome, RunRequest, run
+from harness.pipeline.run import RunOutcome, run
 from harness.pipeline.site import write_site
 from harness.pipeline.views import export
 from harness.report import wording

@@ -15,8 +15,9 @@ from harness.model.reading import Source
 from harness.model.records import TrialStatus
 from harness.model.trial_settings import Mode
 from harness.pipeline.machine import Machine
+from harness.pipeline.planning import RunRequest
 from harness.pipeline.progress import Progress
-from harness.pipeline.run import RunRequest, run
+from harness.pipeline.run import run
 from harness.report import wording
 from harness.store import find_run, load_run
 

@@ -15,7 +15,7 @@ from harness.model.specs import TrialSpec
 from harness.model.trial_settings import SUITE_SETTINGS, Counters, Mode
 from harness.pipeline import resuming
 from harness.pipeline.machine import Machine
-from harness.pipeline.run import RunRequest, _as_saved, _given, _plan_of
+from harness.pipeline.planning import RunRequest, as_saved, given_options, plan_of
 from harness.store import create_run
 from harness.tests.unit import synthetic_runs as made
 
@@ -47,7 +47,7 @@ def saved(root: Path, one: Manifest, **options: Any) -> resuming.SavedRun:
     with create_run(one, root) as run:
         name = run.path.name
     chosen = {key: options.pop(key) for key in SUITE_SETTINGS if key in options}
-    return resuming.saved_run(name, root, _given(RunRequest(settings=chosen, **options)))
+    return resuming.saved_run(name, root, given_options(RunRequest(settings=chosen, **options)))
 
 
 @pytest.mark.parametrize("suite", ["quick", "smoke", "reference"])
@@ -55,8 +55,8 @@ def test_no_other_option_is_needed(tmp_path: Path, suite: str) -> None:
     """Suite, kernels and trials are those of the manifest."""
     one = manifest(trials(suite), by_variant())
     again = saved(tmp_path, replace(one, suite=suite))
-    plan = _plan_of(again, Machine())
-    request = _as_saved(RunRequest(resume="latest", out=tmp_path), again)
+    plan = plan_of(again, Machine())
+    request = as_saved(RunRequest(resume="latest", out=tmp_path), again)
     assert request.kernels == "upstream,bpf_prog_pack,execmem"
     specs = [spec for spec, _ in plan.workloads]
     assert plan.suite.name == suite

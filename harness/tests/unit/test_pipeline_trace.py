@@ -4,7 +4,7 @@
 import pytest
 
 from harness.errors import UserError
-from harness.pipeline.run import RunRequest, plan
+from harness.pipeline.planning import RunRequest, plan
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from harness.model.records import Manifest, TrialRecord
 from harness.model.specs import SuiteSpec, TrialSpec, WorkloadSpec
 from harness.model.trial_settings import SETTINGS, SUITE_SETTINGS, Counters, Pcid, Pti, setting_text
 from harness.pipeline import REPLAYABLE, ReplayRequest, replay
+from harness.pipeline.planning import RunRequest, plan
 from harness.pipeline.progress import Progress
-from harness.pipeline.run import RunRequest, plan
 from harness.report import exports, openmetrics, wording
 from harness.store import LoadedRun, load_run
 from harness.store.loading import MANIFEST, RECORDS

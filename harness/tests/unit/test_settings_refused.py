@@ -13,7 +13,7 @@ from harness import cli
 from harness.config import definitions, options
 from harness.errors import UserError
 from harness.model.specs import MAX_SEEDS, SuiteSpec, WorkloadSpec
-from harness.pipeline.run import RunRequest, plan
+from harness.pipeline.planning import RunRequest, plan
 
 SUITE = {"name": '"s"', "title": '"t"', "workloads": '["trig-kprobe"]', "seeds": "[1, 2]"}
 OF_SUITE = [
