@@ -2,7 +2,7 @@
 """Which runs may be compared: what must agree, and the refusal that names what does not."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import UserError
 from harness.model.records import KernelIdentity, Manifest
@@ -142,7 +142,7 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
 
     def mismatch(key: str, a: object, b: object) -> Mismatch:
         return Mismatch(
-            key=f"trials.{key}",
+            key=f"{TRIALS}{key}",
             left=str(a),
             right=str(b),
             left_where=left.run,
@@ -160,6 +160,21 @@ def setting_mismatches(left: Manifest, right: Manifest) -> tuple[Mismatch, ...]:
         return (mismatch("workload", *(", ".join(side) for side in names)),)
     a, b = min(pairs, key=lambda pair: len(_differing(*pair)))
     return tuple(mismatch(key, *values) for key, values in _differing(a, b).items())
+
+
+TRIALS = "trials."
+"""Before the name of a setting, as a key that may differ."""
+
+
+def shared(settings: Settings, first: Manifest, allow: Collection[str]) -> Settings:
+    """The table of ``settings``: what ``allow`` says may differ is as the run ``first`` has it,
+    where that has one value of it. Parameters, over which curves are drawn, stay apart."""
+    own = [Settings.of(t) for t in first.trials if t.workload == settings.workload]
+    for name in settings.values:
+        values = dict.fromkeys(one.values[name] for one in own)
+        if f"{TRIALS}{name}" in allow and len(values) == 1:
+            settings = replace(settings, **{name: next(iter(values))})
+    return settings
 
 
 def _sorted(settings: Iterable[Settings]) -> list[Settings]:

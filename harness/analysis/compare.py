@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from harness.analysis import derive, loaded_programs
-from harness.analysis.comparability import Settings, check
+from harness.analysis.comparability import Settings, check, shared
 from harness.analysis.comparison import (
     Block,
     ComparedTrial,
@@ -39,8 +39,9 @@ def compare(
     """Compare the builds of ``runs``; ratios are taken against ``baseline``.
 
     Without ``baseline`` it is the one of the first run's manifest. ``allow`` names keys
-    of the provenance that may differ. Raises UserError for runs that cannot be compared
-    and for a baseline that is in none of them.
+    of the provenance that may differ: trials of a build that the first run does not have share
+    its table, whatever they differ in by an allowed setting. Raises UserError for runs that
+    cannot be compared and for a baseline that is in none of them.
     """
     if not runs:
         raise UserError("no run to compare", "give one or more run folders")
@@ -57,11 +58,15 @@ def compare(
         workload: of_workload(workload, manifests)
         for workload in dict.fromkeys(t.workload for m in manifests for t in m.trials)
     }
+    own = {names[manifests[0].run, t.variant] for t in manifests[0].trials}
     for run in runs:
         for record in run.records:
             build = names[run.manifest.run, record.spec.variant]
             made = derive.groups(record.readings, known[record.spec.workload].declared)
-            tables[Settings.of(record.spec)].append(
+            settings = Settings.of(record.spec)
+            if build not in own:
+                settings = shared(settings, manifests[0], allow)
+            tables[settings].append(
                 ComparedTrial(
                     build=build,
                     seed=record.spec.seed,

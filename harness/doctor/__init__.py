@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What this machine can be asked to measure, what stands against it, and what mends it."""
 
-from harness.doctor.diagnosis import Diagnosis, diagnose, hardware, state
+from harness.doctor.diagnosis import (
+    Diagnosis,
+    diagnose,
+    hardware,
+    no_counters,
+    no_namespaces,
+    state,
+)
 from harness.doctor.facts import Facts, HostFacts, RecordedFacts, Recorder
 from harness.doctor.finding import HARDWARE, Area, Finding, Level, Use
-from harness.doctor.tuning import Changed, tune, undo, wanted
+from harness.doctor.tuning import tune, undo, wanted
+from harness.tunables import Changed
 
 __all__ = [
     "HARDWARE",
@@ -20,6 +28,8 @@ __all__ = [
     "Use",
     "diagnose",
     "hardware",
+    "no_counters",
+    "no_namespaces",
     "state",
     "tune",
     "undo",

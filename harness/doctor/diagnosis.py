@@ -60,6 +60,16 @@ def state(facts: Facts | None = None) -> dict[str, str]:
     return {one.name: one.found for one in found}
 
 
+def no_counters(facts: Facts) -> str:
+    """Why the machine itself has no hardware counters; "" where it has."""
+    return Diagnosis(findings=tuple(pmu.findings(facts))).why_not(Use.PERF)
+
+
+def no_namespaces(facts: Facts) -> str:
+    """Why trials cannot run without a guest, whoever asks; "" where they can."""
+    return Diagnosis(findings=(programs.namespaces(facts),)).why_not(Use.LOCAL)
+
+
 def hardware(
     uses: frozenset[Use],
     facts: Facts | None = None,

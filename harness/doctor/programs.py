@@ -16,6 +16,8 @@ BUILD = (
 )
 CLANG = ("clang-14", "clang")
 """Any of them; the kernel's own bench needs one for its BPF programs."""
+LOCAL = ("unshare", "setarch", "chroot", "cpio")
+"""What runs a trial without a guest."""
 SETUP = "make setup"
 
 CACHE_BYTES = 8 << 30
@@ -29,6 +31,7 @@ def findings(facts: Facts, qemu: str | None) -> Iterator[Finding]:
     """``qemu``: the first line of its --version; None where it is not there."""
     yield _qemu(qemu)
     yield _build(facts)
+    yield namespaces(facts)
     yield _room(facts, "cache", "room for kernels and images", CACHE_BYTES, Use.BUILD)
     yield _room(facts, "results", "room for results", RESULTS_BYTES, *GUESTS)
     yield _room(facts, "memory", "free memory", MEMORY_BYTES, *GUESTS)
@@ -70,6 +73,23 @@ def _build(facts: Facts) -> Finding:
         why="kernels, the guest image and the model are built here; saved runs need none of them",
         fix=SETUP if missing else "",
         needed_by=frozenset({Use.BUILD}),
+    )
+
+
+def namespaces(facts: Facts) -> Finding:
+    """What a trial without a guest is run with."""
+    missing = [name for name in LOCAL if not facts.program(name)]
+    return Finding(
+        name="namespaces",
+        area=Area.PROGRAMS,
+        title="tools for KERNEL=local",
+        level=Level.WRONG if missing else Level.OK,
+        found=f"not there: {', '.join(missing)}" if missing else f"all {len(LOCAL)}",
+        wanted="all",
+        why="a trial without a guest gets namespaces and a root file system of its own, and takes "
+        "root",
+        fix="install util-linux and cpio" if missing else "",
+        needed_by=frozenset({Use.LOCAL}),
     )
 
 

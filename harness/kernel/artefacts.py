@@ -15,7 +15,7 @@ class Kernel:
 
     identity: KernelIdentity
     title: str  # a few words for tables
-    image: Path  # bzImage
+    image: Path  # bzImage; of the running kernel, its notes
     system_map: Path | None = None
     config: Path | None = None  # its .config
     options: Mapping[str, str] | None = None  # in it, or embedded in the image; None: not known
@@ -56,3 +56,10 @@ class UserKernel:
     name: str
     image: Path
     tree: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningKernel:
+    """The kernel that the machine runs now, which is measured without a guest."""
+
+    name: str

@@ -9,6 +9,8 @@ from harness.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 NAME_RULE = "a name is letters, digits and . _ + -, at most 64, and begins with a letter or digit"
+LOCAL = "local"
+"""Instead of a kernel: the one that is running."""
 EXAMPLE = "KERNEL=good=path/a,bad=path/b"
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.cache import Say, ignore
 from harness.errors import UserError
 from harness.kernel import bootimage, naming, package
-from harness.kernel.artefacts import UserKernel
+from harness.kernel.artefacts import RunningKernel, UserKernel
 from harness.model.specs import VariantSpec
 
 _TREE_IMAGE = "arch/x86/boot/bzImage"
 
-Chosen = VariantSpec | UserKernel
+Chosen = VariantSpec | UserKernel | RunningKernel
 
 
 def resolve(
@@ -55,6 +55,8 @@ def _chosen(
     if word.value in variants:
         spec = variants[word.value]
         return dataclasses.replace(spec, name=word.name or spec.name)
+    if word.value == naming.LOCAL:
+        return RunningKernel(name=word.name or naming.LOCAL)
     return _user_kernel(word, variants, packages, say)
 
 
@@ -63,7 +65,7 @@ def _user_kernel(
 ) -> UserKernel:
     remedy = (
         f"give a variant ({', '.join(variants) or 'none'}), a bzImage or vmlinuz, a built kernel "
-        "tree's folder, or a Debian package of a kernel"
+        "tree's folder, a Debian package of a kernel, or local, the one that is running"
     )
     path = Path(word.value).expanduser()
     if not path.exists():

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.cache import Kind, Say, ignore
-from harness.kernel import source
+from harness.kernel import running, source
 from harness.kernel.adopt import adopt
-from harness.kernel.artefacts import Bench, Kernel, Selftests
+from harness.kernel.artefacts import Bench, Kernel, RunningKernel, Selftests
 from harness.kernel.bench import base_variant, build_bench
 from harness.kernel.build import KernelRequest, build_kernel, plan
 from harness.kernel.resolve import resolve
@@ -80,7 +80,11 @@ def make_kernels(
     """
     packages, modules = request.cache / Kind.PACKAGES, request.cache / Kind.MODULES
     chosen = resolve(request.kernels, request.variants, packages, say)
-    adopted = {c.name: adopt(c, modules, say) for c in chosen if not isinstance(c, VariantSpec)}
+    adopted = {
+        c.name: running.adopt(c) if isinstance(c, RunningKernel) else adopt(c, modules, say)
+        for c in chosen
+        if not isinstance(c, VariantSpec)
+    }
     for kernel in adopted.values():
         check(kernel)
     base = base_variant(request.variants)

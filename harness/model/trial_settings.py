@@ -15,6 +15,7 @@ class Mode(StrEnum):
     EXACT = "exact"  # TCG, one host thread, icount: a pure function of its inputs
     FAST = "fast"  # TCG, one host thread per vCPU
     KVM = "kvm"  # hardware virtualisation
+    LOCAL = "local"  # no guest: the kernel that is running, KERNEL=local
 
 
 class Counters(StrEnum):
@@ -137,7 +138,8 @@ class SuiteSettings:
         metadata={
             "setting": Setting(
                 help="How QEMU runs the guest: exact, emulated by instruction count and "
-                "bit-identical; fast, emulated on one host thread per vCPU; kvm, on the hardware.",
+                "bit-identical; fast, emulated on one host thread per vCPU; kvm, on the hardware; "
+                "local, no guest (what KERNEL=local is).",
                 default=Mode.EXACT,
             )
         }
@@ -160,6 +162,10 @@ class SuiteSettings:
 class TrialSettings(SuiteSettings):
     """All settings of a trial: those of its suite, and what its workload needs."""
 
+    # A machine that is measured without a guest may have more CPUs than a guest can.
+    smp: Annotated[int, Meta(ge=1, le=8192)] = field(
+        metadata=SuiteSettings.__dataclass_fields__["smp"].metadata
+    )
     memory_mib: int = field(
         metadata={
             "setting": Setting(help="Guest memory.", title="memory", unit=" MiB", label=False)

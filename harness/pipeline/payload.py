@@ -85,4 +85,5 @@ def _module_files(kernel: Kernel, workload: WorkloadSpec) -> dict[str, tuple[str
     if kernel.modules is None or kernel.variant is not None:
         return None
     folders = sorted((kernel.modules / "lib/modules").iterdir())
-    return {f.name: module_trees.files_for(f, workload.modules) for f in folders if f.is_dir()}
+    own = [f for f in folders if f.name == kernel.identity.release] or folders
+    return {f.name: module_trees.files_for(f, workload.modules) for f in own if f.is_dir()}

@@ -12,7 +12,7 @@ from harness.itlb import plugin as itlb
 from harness.model.specs import Scalar, SuiteSpec, WorkloadSpec
 from harness.model.trial_settings import Counters, Mode
 from harness.paths import RESULTS
-from harness.pipeline import resuming
+from harness.pipeline import resuming, running_kernel
 from harness.pipeline.choose import Choice, choose, uses
 from harness.pipeline.machine import Machine
 
@@ -53,16 +53,45 @@ def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     names = (request.workload,) if request.workload else suite.workloads
     workloads = tuple(definitions.workload(name) for name in names)
     changed = settings.override(suite.settings, request.settings, "settings")
+    seeds = suite.seeds if request.seeds is None else settings.seeds(request.seeds, "seeds")
+    usual = suite.shared.mode
+    suite = replace(suite, settings=changed, seeds=seeds)
+    machine = machine or Machine()
+    if running_kernel.asked_for(kernel_text(request, suite)):
+        return _plan_here(request, suite, workloads, machine)
     mode = changed[0].mode if "mode" in request.settings else None
+    if mode is Mode.LOCAL:
+        raise UserError("--mode local: it is the mode of one kernel", "use KERNEL=local")
     asked = changed[0].counters
     needed = uses(asked, mode)
-    kvm = (machine or Machine()).probe(needed) if needed else None
-    choice = choose(asked, mode, suite.shared.mode, kvm)
-    seeds = suite.seeds if request.seeds is None else settings.seeds(request.seeds, "seeds")
-    suite = replace(suite, settings=changed, seeds=seeds).with_settings(mode=choice.mode)
+    kvm = machine.probe(needed) if needed else None
+    choice = choose(asked, mode, usual, kvm)
+    suite = suite.with_settings(mode=choice.mode)
     if request.trace:
         _check_trace(choice, suite)
     _check_profile(request, suite)
+    for spec, _ in workloads:
+        matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
+    return Plan(suite=suite, workloads=workloads, asked=asked, choice=choice)
+
+
+def _plan_here(
+    request: RunRequest,
+    suite: SuiteSpec,
+    workloads: tuple[tuple[WorkloadSpec, Path], ...],
+    machine: Machine,
+) -> Plan:
+    """The plan of a run on the machine itself."""
+    here = running_kernel.of(machine.facts)
+    given = {
+        name: tuple(dict.fromkeys(getattr(one, name) for one in suite.settings))
+        for name in request.settings
+    }
+    running_kernel.refuse(given, here, request.trace)
+    running_kernel.check(machine.facts)
+    asked = suite.shared.counters
+    choice = running_kernel.choose(asked, machine.facts)
+    suite, workloads = running_kernel.settled(suite, workloads, here)
     for spec, _ in workloads:
         matrix.merge_params(spec, suite.params.get(spec.name, {}), request.params)
     return Plan(suite=suite, workloads=workloads, asked=asked, choice=choice)
@@ -115,10 +144,25 @@ def as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:
 def plan_of(saved: resuming.SavedRun, machine: Machine) -> Plan:
     """The plan of a run that is resumed. Raises PrerequisiteError where KVM no longer runs."""
     first = saved.manifest.trials[0]
+    if first.mode is Mode.LOCAL:
+        return _plan_of_local(saved, machine)
     kvm = machine.probe(frozenset({Use.KVM})) if first.mode is Mode.KVM else None
     choice = choose(first.counters, first.mode, first.mode, kvm)
     reason = replace(choice, reason=saved.manifest.counters_reason)
     return Plan(suite=saved.suite, workloads=saved.workloads, asked=first.counters, choice=reason)
+
+
+def _plan_of_local(saved: resuming.SavedRun, machine: Machine) -> Plan:
+    """Raises UserError where the machine is no longer set as it was."""
+    here = running_kernel.of(machine.facts)
+    was = saved.suite.shared
+    given = {"pti": (was.pti,), "kaslr": (was.kaslr,), "smp": (was.smp,)}
+    running_kernel.refuse(given, here, trace=False)
+    running_kernel.check(machine.facts)
+    choice = running_kernel.choose(saved.manifest.trials[0].counters, machine.facts)
+    reason = replace(choice, reason=saved.manifest.counters_reason)
+    _, workloads = running_kernel.settled(saved.suite, saved.workloads, here)
+    return Plan(suite=saved.suite, workloads=workloads, asked=choice.counters, choice=reason)
 
 
 def kernel_text(request: RunRequest, suite: SuiteSpec) -> str | None:

@@ -85,7 +85,7 @@ def resume_inputs(
     shipped = definitions.workload_folders()
     return ResumeInputs(
         kernels={
-            kernel.name: value if kernel.variant is not None else _absolute(value)
+            kernel.name: value if _by_word(kernel, value) else _absolute(value)
             for kernel, value in zip(made, values, strict=True)
         },
         workloads={
@@ -94,6 +94,11 @@ def resume_inputs(
         kernel_source=_absolute_list(os.environ.get(KERNEL_SRC, "")),
         trace=trace,
     )
+
+
+def _by_word(kernel: Kernel, value: str) -> bool:
+    """Whether ``value`` is not a path."""
+    return kernel.variant is not None or value == naming.LOCAL
 
 
 def suite_of(manifest: Manifest) -> SuiteSpec:

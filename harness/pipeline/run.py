@@ -18,7 +18,15 @@ from harness.errors import UserError
 from harness.model.records import Manifest, TrialRecord, TrialStatus
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Counters, Mode
-from harness.pipeline import earlier_program, fit, manifests, planning, pmu, resuming
+from harness.pipeline import (
+    earlier_program,
+    fit,
+    manifests,
+    planning,
+    pmu,
+    resuming,
+    running_kernel,
+)
 from harness.pipeline.choose import choose
 from harness.pipeline.frozen import freeze
 from harness.pipeline.interruptible import interruptible
@@ -74,7 +82,7 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
             return _by_earlier(saved, progress, request.jobs)
         request = planning.as_saved(request, saved)
     planned = planning.plan(request, machine) if saved is None else planning.plan_of(saved, machine)
-    auto = planned.asked is Counters.AUTO
+    auto = planned.asked is Counters.AUTO and planned.choice.mode is not Mode.LOCAL
     model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
     with scratch() as folder:
         with folder_errors(folder):
@@ -111,7 +119,13 @@ def _run(
     if auto and planned.choice.mode is Mode.KVM:
         planned = _without_pmu(planned, _check_pmu(planned, prepared, machine), request)
     progress.say(f"counters: {planned.choice.reason}")
-    manifest = manifests.make_manifest(request, planned, prepared, machine.version())
+    mode = planned.choice.mode
+    if mode is Mode.LOCAL:
+        (kernel,) = prepared.kernels.values()
+        specs = (spec for spec, _ in planned.workloads)
+        for line in running_kernel.announcement(kernel.identity.release, specs):
+            progress.say(line)
+    manifest = manifests.make_manifest(request, planned, prepared, machine.version_for(mode))
     with _open(request, manifest) as (writer, todo):
         progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
         with held_for(planned.choice.mode, machine.lock, progress):
@@ -180,7 +194,7 @@ def _all(
     def one(spec: TrialSpec) -> TrialRecord:
         shown.began(spec.id)
         context = TrialContext(
-            target=machine.target,
+            target=machine.target_of(spec.mode),
             prepared=prepared,
             raw=writer.path / "raw" / spec.id,
             perf_events=(

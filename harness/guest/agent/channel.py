@@ -9,12 +9,15 @@ from . import frames, wire
 from .frames import Kind
 
 DEVICE = "/dev/ttyS1"
+FILE = "/run/trial/channel"
+"""In its place where the trial has no guest: a file that is there before the agent."""
 
 
 class Channel:
     """Writes frames to the host. Nothing ever comes back."""
 
-    def __init__(self, device: str = DEVICE) -> None:
+    def __init__(self, device: str | None = None) -> None:
+        device = device or (FILE if os.path.exists(FILE) else DEVICE)  # noqa: PTH110
         self._fd = os.open(device, os.O_WRONLY | os.O_NOCTTY)
         if os.isatty(self._fd):
             tty.setraw(self._fd)

@@ -38,7 +38,9 @@ FEATURES: dict[str, Feature] = {
     JIT: Feature(
         "BPF JIT",
         "CONFIG_BPF_JIT=y (and CONFIG_SYSCTL=y)",
-        ("proc/sys/net/core/bpf_jit_enable",),
+        # The second is from a target whose trials have a network of their own, where the
+        # kernel does not show the first.
+        ("proc/sys/net/core/bpf_jit_enable", "run/trial/bpf_jit_enable"),
     ),
     KPROBES: Feature(
         "kprobes for perf_event_open(2)",

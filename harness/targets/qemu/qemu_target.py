@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Trials in QEMU: one boot of the payload's kernel for each."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.guest import console
-from harness.guest.protocol import Stream
 from harness.image import guest_layers as image
 from harness.itlb.plugin import model_options, plugin_option
 from harness.model.specs import TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest
 from harness.targets.qemu.session import boot
+from harness.targets.root_layers import layers
 from harness.targets.target import Ended, Model, Payload
+from harness.targets.watched import channel_watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class QemuTarget:
             request,
             timeout_s=payload.timeout_s,
             on_console=console.Watcher(),
-            on_channel=_follow(payload.on_progress),
+            on_channel=channel_watcher(payload.on_progress),
             should_stop=payload.should_stop,
         )
         trace = work / trial_files.TRACE
@@ -46,22 +46,6 @@ class QemuTarget:
             stderr=result.stderr,
             seconds=result.seconds,
         )
-
-
-def layers(payload: Payload) -> list[image.Layer]:
-    """All layers of the guest's root file system; the last two are written in the work folder."""
-    own = payload.kernel_files
-    return [
-        *payload.layers,
-        image.kernel_layer(
-            payload.work / "kernel.cpio",
-            modules=own.modules,
-            module_files=own.module_files,
-            headers=own.headers,
-            files=own.programs,
-        ),
-        image.trial_layer(payload.work / "trial.cpio", payload.document, payload.workload),
-    ]
 
 
 def vm_request(payload: Payload) -> VmRequest:
@@ -91,16 +75,6 @@ def _plugin(spec: TrialSpec, model: Model, work: Path) -> str:
         model_options(spec),
         trace=work / trial_files.TRACE if model.trace else None,
     )
-
-
-def _follow(on_progress: Callable[[str], None]) -> Callable[[bytes], None]:
-    stream = Stream()
-
-    def watch(grown: bytes) -> None:
-        for line in stream.feed(grown):
-            on_progress(line)
-
-    return watch
 
 
 def _read(path: Path) -> bytes:

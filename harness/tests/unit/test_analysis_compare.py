@@ -374,3 +374,13 @@ def test_one_run_with_unlike_kernels_is_noted() -> None:
         "the kernels differ in configuration: upstream; execmem",
         "kernel execmem was built elsewhere: base source and compiler not known",
     )
+
+
+def test_another_build_shares_a_table_under_a_setting_that_may_differ() -> None:
+    """The same build keeps a table of its own: two values of it cannot stand in one cell."""
+    first = tiny({"upstream": {1: 5}})
+    for build, tables in (("execmem", 1), ("upstream", 2)):
+        other = tiny({build: {1: 7}}, mode=Mode.LOCAL, name="run-b")
+        with pytest.raises(UserError, match=r"trials.mode is .exact. in run-a and .local. in"):
+            compare([first, other])
+        assert len(compare([first, other], allow=("trials.mode",)).blocks) == tables

@@ -26,7 +26,7 @@ from harness.doctor import (
     hardware,
     state,
 )
-from harness.doctor.programs import BUILD, major
+from harness.doctor.programs import BUILD, LOCAL, major
 from harness.errors import PrerequisiteError
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import doctoring
@@ -66,7 +66,7 @@ INTEL = RecordedFacts(
         "/sys/bus/event_source/devices": ("breakpoint", "cpu", "software"),
         CPU: ("cpu0", "cpu1", "cpufreq", "online"),
     },
-    programs=frozenset((*BUILD, "clang-14")),
+    programs=frozenset((*BUILD, *LOCAL, "clang-14")),
     room={"cache": 100 << 30, "results": 100 << 30, "memory": 64 << 30},
 )
 """A stand-in: a Skylake server as a lab would set it up."""

@@ -10,13 +10,14 @@ ROOT = Path(harness.__file__).parent
 
 FOUNDATION = {"errors", "model", "paths"}
 STAGES = {"kernel", "image", "guest", "counters", "itlb"}
-COMMON = {"proc", "scratch", "cache", "metrics", "config"}
+COMMON = {"proc", "scratch", "tunables", "cache", "metrics", "config"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
     "paths": {"errors"},
     "proc": FOUNDATION,
     "scratch": set(),
+    "tunables": FOUNDATION,
     "cache": FOUNDATION,
     "metrics": FOUNDATION,
     "config": FOUNDATION | {"metrics"},

@@ -12,7 +12,7 @@ from harness.guest.agent import frames
 from harness.image.guest_layers import Layer
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Counters, Mode
-from harness.targets import trial_files
+from harness.targets import trial_files, watched
 from harness.targets.qemu import session
 from harness.targets.qemu.qemu_target import QemuTarget, vm_request
 from harness.targets.recorded import RecordedTarget
@@ -51,7 +51,7 @@ def booted(monkeypatch: pytest.MonkeyPatch, payload: Payload, script: str) -> En
     """The end of ``payload`` with ``script``, which runs in its work folder, as QEMU."""
     words = ["/bin/sh", "-c", f"cd {payload.work}; {script}"]
     monkeypatch.setattr(session, "qemu_argv", lambda _: words)
-    monkeypatch.setattr(session, "POLL_S", 0.02)
+    monkeypatch.setattr(watched, "POLL_S", 0.02)
     return QemuTarget().run(payload)
 
 
@@ -86,14 +86,14 @@ def test_a_user_who_stops(monkeypatch: pytest.MonkeyPatch, payload: Payload) -> 
     assert booted(monkeypatch, stopped, "exec sleep 60").stopped == INTERRUPTED
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", session.SILENT_S)
 def test_silence_is_judged_by_what_executes_the_guest(
     monkeypatch: pytest.MonkeyPatch, payload: Payload, mode: Mode
 ) -> None:
     """A kernel that hardware executes writes within seconds: a KVM that runs a boot sector and no
     kernel cost two minutes of every run."""
     monkeypatch.setattr(session, "SILENT_S", {**session.SILENT_S, Mode.KVM: 0.1})
-    monkeypatch.setattr(session, "POLL_S", 0.02)
+    monkeypatch.setattr(watched, "POLL_S", 0.02)
     of_mode = replace(payload, spec=replace(payload.spec, mode=mode), timeout_s=0.5)
     stopped = booted(monkeypatch, of_mode, "exec sleep 60").stopped
     if mode is Mode.KVM:
@@ -104,7 +104,7 @@ def test_silence_is_judged_by_what_executes_the_guest(
 
 
 def test_a_guest_that_writes_without_end(monkeypatch: pytest.MonkeyPatch, payload: Payload) -> None:
-    monkeypatch.setattr(session, "FILE_BYTES", 1000)
+    monkeypatch.setattr(watched, "FILE_BYTES", 1000)
     ended = booted(monkeypatch, payload, "head -c 2000 /dev/zero >channel.out; exec sleep 60")
     assert ended.stopped == "more than 1000 bytes in channel.out"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.trial_settings import Mode
+from harness.targets import watched
 from harness.targets.qemu import session
 from harness.targets.qemu.argv import VmRequest
 
@@ -17,7 +18,7 @@ def booted(
     monkeypatch.setattr(
         session, "qemu_argv", lambda _: ["/bin/sh", "-c", f"cd {tmp_path}; {script}"]
     )
-    monkeypatch.setattr(session, "POLL_S", 0.02)
+    monkeypatch.setattr(watched, "POLL_S", 0.02)
     request = VmRequest(
         kernel=Path("K"),
         initrd=Path("I"),

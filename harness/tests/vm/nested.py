@@ -14,7 +14,8 @@ from harness.image import cpio
 from harness.image import guest_layers as image
 from harness.targets.qemu.accel import PROBE_EXIT_STATUS, Accelerator, probe_argv, probe_sector
 from harness.targets.qemu.argv import qemu_argv
-from harness.targets.qemu.qemu_target import layers, vm_request
+from harness.targets.qemu.qemu_target import vm_request
+from harness.targets.root_layers import layers
 from harness.targets.target import Ended, Payload
 
 MODULES = ("irqbypass", "rng-core", "ccp", "kvm", "kvm-amd")
