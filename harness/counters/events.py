@@ -11,8 +11,10 @@ and counts nothing, not even software events, while a raw code gets ``<not suppo
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from harness.metrics.catalogue import BY_NAME
@@ -59,11 +61,22 @@ class Part:
     models: frozenset[int] = frozenset()
     first: int = 0
 
+    @property
+    def counters(self) -> int:
+        """How many of ``events`` can be counted at once."""
+        return GENERAL_COUNTERS[self.vendor]
+
     def is_of(self, cpu: Cpu) -> bool:
         """Whether ``cpu`` is one of these."""
         if (cpu.vendor, cpu.family) != (self.vendor, self.family):
             return False
         return cpu.model in self.models if self.models else cpu.model >= self.first
+
+
+GENERAL_COUNTERS = {INTEL: 4, AMD: 6}
+"""Counters of a thread that count any of these events: Intel's are four, whatever else there is
+(``Counter`` 0 to 3 in the event lists); AMD's six since family 15h (PERFCTR_CORE)."""
+FEWEST = min(GENERAL_COUNTERS.values())
 
 
 def raw(event: int, umask: int = 0) -> str:
@@ -150,6 +163,22 @@ REFERENCE = _intel(0x85)
 EVENTS = (*REFERENCE, *SOFTWARE)
 
 
+def sets(events: Sequence[Event], counters: int) -> tuple[tuple[Event, ...], ...]:
+    """``events``, in order, in as few sets as ``counters`` counters can count all of the time.
+
+    Those of the kernel itself take no counter and are in the first, like those without a code.
+    """
+    free = [e for e in events if e in SOFTWARE or not e.name]
+    counted = [e for e in events if e not in free]
+    room = max(1, counters)
+    count = max(1, -(-len(counted) // room))
+    # As even as can be: a set with one event would take a trial for it alone.
+    sizes = [len(counted) // count + (i < len(counted) % count) for i in range(count)]
+    ends = list(accumulate(sizes))
+    parts = [counted[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return tuple((*part, *(free if i == 0 else ())) for i, part in enumerate(parts))
+
+
 def part_of(cpu: Cpu) -> Part | None:
     """The part that ``cpu`` is, or None when its encodings are not known."""
     return next((part for part in PARTS if part.is_of(cpu)), None)
@@ -174,6 +203,21 @@ def cpu_of(cpuinfo: str) -> Cpu | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def counters_of(cpu: Cpu | None) -> int:
+    """How many events ``cpu`` counts at once; the fewest of any where that is not known."""
+    part = part_of(cpu) if cpu is not None else None
+    return part.counters if part is not None else FEWEST
+
+
+@cache
+def host_counters() -> int:
+    """The same of this machine's CPU."""
+    try:
+        return counters_of(cpu_of(CPUINFO.read_text()))
+    except OSError:
+        return FEWEST
 
 
 @cache

@@ -11,6 +11,7 @@ from harness.doctor.diagnosis import (
 )
 from harness.doctor.facts import Facts, HostFacts, RecordedFacts, Recorder
 from harness.doctor.finding import HARDWARE, Area, Finding, Level, Use
+from harness.doctor.pmu import watchdog
 from harness.doctor.tuning import tune, undo, wanted
 from harness.tunables import Changed
 
@@ -34,4 +35,5 @@ __all__ = [
     "tune",
     "undo",
     "wanted",
+    "watchdog",
 ]

@@ -50,7 +50,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
     )  # fmt: skip
     yield _setting(
         facts, "pmu.watchdog", "NMI watchdog", WATCHDOG, ("0",),
-        "it keeps one counter of each CPU: events take turns, and counts are extrapolated",
+        "it keeps one counter of each CPU: trials are run again for what no longer fits",
         f"echo 0 > {WATCHDOG}", ((WATCHDOG, "0"),),
     )  # fmt: skip
     yield _setting(
@@ -58,6 +58,11 @@ def findings(facts: Facts) -> Iterator[Finding]:
         "they share the TLBs and halve the counters: a misfit of the neighbour is counted here",
         "echo off > /sys/devices/system/cpu/smt/control",
     )  # fmt: skip
+
+
+def watchdog(facts: Facts) -> bool:
+    """Whether the NMI watchdog keeps a counter of each CPU."""
+    return facts.text(WATCHDOG) not in (None, "0")
 
 
 def _codes(facts: Facts) -> Finding:

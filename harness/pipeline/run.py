@@ -12,8 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from harness import doctor
 from harness.config import definitions
-from harness.counters import events, perf
+from harness.counters import events
+from harness.counters.events import Event
 from harness.errors import UserError
 from harness.model.records import Manifest, TrialRecord, TrialStatus
 from harness.model.specs import TrialSpec
@@ -197,11 +199,7 @@ def _all(
             target=machine.target_of(spec.mode),
             prepared=prepared,
             raw=writer.path / "raw" / spec.id,
-            perf_events=(
-                perf.requested(events.of_host())
-                if spec.counters in (Counters.PERF, Counters.BOTH)
-                else ()
-            ),
+            perf_sets=perf_sets(spec, machine.facts),
             trace=request.trace,
             say=partial(shown.detail, spec.id),
             should_stop=stop.is_set,
@@ -233,6 +231,17 @@ def _all(
             stop.set()
             raise
     return RunOutcome(path=writer.path, done=ended, failed=failed, interrupted=stop.is_set())
+
+
+def perf_sets(spec: TrialSpec, facts: doctor.Facts) -> tuple[tuple[Event, ...], ...]:
+    """What perf counts in the trial, in sets that the counters can count all of the time.
+
+    Guests are booted without the NMI watchdog; on the machine itself it takes a counter.
+    """
+    if spec.counters not in (Counters.PERF, Counters.BOTH):
+        return ()
+    taken = spec.mode is Mode.LOCAL and doctor.watchdog(facts)
+    return events.sets(events.of_host(), events.host_counters() - taken)
 
 
 def _line(record: TrialRecord, number: int, of: int) -> str:

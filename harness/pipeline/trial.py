@@ -12,14 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.counters import events
-from harness.counters import readings as counted
+from harness.counters import events, perf
+from harness.counters import readings as counted_readings
+from harness.counters.events import Event
 from harness.errors import DataError, TrialError
 from harness.guest import console
 from harness.guest.agent.wire import WireError
 from harness.guest.decoded import Decoded, decode
 from harness.metrics.undeclared import undeclared_notes
-from harness.model.reading import Reading, Source
+from harness.model.reading import Reading, Source, Status, unknown
 from harness.model.records import SCHEMA_VERSION, Failure, TrialRecord, TrialStatus
 from harness.model.specs import TrialSpec
 from harness.pipeline import fit
@@ -45,7 +46,8 @@ class TrialContext:
     target: Target
     prepared: Prepared
     raw: Path  # folder for its raw output
-    perf_events: tuple[str, ...] = ()
+    # What perf counts, in sets that each fit the counters: the trial is run once for each.
+    perf_sets: tuple[tuple[Event, ...], ...] = ()
     trace: bool = False  # keep the model's page trace
     say: Callable[[str], None] = field(default=lambda _: None)
     should_stop: Callable[[], bool] = field(default=lambda: False)
@@ -58,11 +60,12 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     kernel = context.prepared.kernels[spec.variant]
     if reason := fit.unfit(kernel, workload, spec.pti):
         return failed_record(spec, Failure(kind="kernel", message=reason), started)
-    with scratch() as work:
-        ended = _ended(spec, context, work)
-        with folder_errors(context.raw):
-            trial_files.keep(ended, context.raw)
-    record = record_of(spec, ended)
+    first, *others = context.perf_sets or ((),)
+    record = _passed(spec, context, first)
+    for number, asked in enumerate(others, 2):
+        if record.status is TrialStatus.OK:
+            again = replace(context, raw=context.raw / f"pass-{number}")
+            record = with_pass(record, _passed(spec, again, asked), asked)
     return replace(
         record,
         notes=(*record.notes, *undeclared_notes(record.readings, workload.readings)),
@@ -71,9 +74,40 @@ def run_trial(spec: TrialSpec, context: TrialContext) -> TrialRecord:
     )
 
 
-def _ended(spec: TrialSpec, context: TrialContext, work: Path) -> Ended:
+def _passed(spec: TrialSpec, context: TrialContext, asked: tuple[Event, ...]) -> TrialRecord:
+    """The record of ``spec`` run once, with ``asked`` counted by perf."""
+    with scratch() as work:
+        ended = _ended(spec, context, work, asked)
+        with folder_errors(context.raw):
+            trial_files.keep(ended, context.raw)
+    return record_of(spec, ended, asked)
+
+
+def with_pass(first: TrialRecord, other: TrialRecord, asked: tuple[Event, ...]) -> TrialRecord:
+    """The record ``first`` with what perf counted of ``asked`` when the trial was run again.
+
+    What was not counted then is unknown, with the reason.
+    """
+    counted = [r for r in other.readings if r.source is Source.PERF]
+    if other.status is not TrialStatus.OK:
+        why = other.failure.message if other.failure else "no reason given"
+        counted = [
+            unknown(
+                event.reading, event.unit, Source.PERF, Status.FAILED,
+                f"the trial's further pass failed: {why}",
+                {"window": label, "origin": "all"},
+            )
+            for event in asked
+            for label in first.windows.values()
+        ]  # fmt: skip
+    names = ", ".join(event.reading for event in asked)
+    note = f"the counters cannot count all at once: {names} counted when the trial was run again"
+    return replace(first, readings=(*first.readings, *counted), notes=(*first.notes, note))
+
+
+def _ended(spec: TrialSpec, context: TrialContext, work: Path, asked: tuple[Event, ...]) -> Ended:
     payload = replace(
-        trial_payload(spec, context.prepared, context.perf_events, context.trace, work),
+        trial_payload(spec, context.prepared, perf.requested(asked), context.trace, work),
         on_progress=context.say,
         should_stop=context.should_stop,
     )
@@ -86,12 +120,16 @@ def _ended(spec: TrialSpec, context: TrialContext, work: Path) -> Ended:
     return ended
 
 
-def record_of(spec: TrialSpec, ended: Ended) -> TrialRecord:
-    """The record of a trial that ended so: its readings, or why it has none."""
+def record_of(spec: TrialSpec, ended: Ended, asked: tuple[Event, ...] | None = None) -> TrialRecord:
+    """The record of a trial that ended so: its readings, or why it has none.
+
+    ``asked``: what perf was asked for; None: all events of this machine's CPU.
+    """
+    asked = events.of_host() if asked is None else asked
     decoded = outcome(ended)
     if isinstance(decoded, Decoded):
         try:
-            return _record(spec, ended, decoded)
+            return _record(spec, ended, decoded, asked)
         except (TrialError, DataError) as error:
             decoded = Failure(kind="self_check", message=str(error))
         except Exception as error:  # what a guest sends must never lose the other trials
@@ -150,10 +188,12 @@ def _lost(ended: Ended) -> Failure:
     return Failure(kind="lost", message=why)
 
 
-def _record(spec: TrialSpec, ended: Ended, decoded: Decoded) -> TrialRecord:
+def _record(
+    spec: TrialSpec, ended: Ended, decoded: Decoded, asked: tuple[Event, ...]
+) -> TrialRecord:
     """The record of a trial that ended well. Raises TrialError, DataError."""
-    raw = counted.RawTrial(decoded=decoded, report=ended.report, perf_events=events.of_host())
-    made = counted.of_trial(spec, raw)
+    raw = counted_readings.RawTrial(decoded=decoded, report=ended.report, perf_events=asked)
+    made = counted_readings.of_trial(spec, raw)
     wall = Reading(
         name="trial.wall_seconds", value=round(ended.seconds, 3), unit="s", source=Source.HOST
     )

@@ -4,6 +4,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.counters import events, perf
 from harness.counters.events import (
@@ -166,3 +168,30 @@ def test_a_torn_line_is_refused() -> None:
     torn = captured("json-all-cpus.out")[:-40]
     with pytest.raises(DataError, match="line 5"):
         readings(torn, 0)
+
+
+@given(
+    part=st.sampled_from(events.PARTS),
+    counters=st.integers(min_value=1, max_value=8),
+)
+def test_sets_fit_the_counters_and_leave_nothing_out(part: events.Part, counters: int) -> None:
+    asked = (*part.events, *SOFTWARE)
+    sets = events.sets(asked, counters)
+    flat = [event for one in sets for event in one]
+    assert sorted(flat, key=asked.index) == list(asked), "each once"
+    on_hardware = [sum(event not in SOFTWARE for event in one) for one in sets]
+    assert max(on_hardware) <= counters
+    assert max(on_hardware) - min(on_hardware) <= 1
+    assert len(sets) == -(-len(part.events) // counters), "as few as can be"
+    assert set(SOFTWARE) <= set(sets[0])
+
+
+def test_as_shipped_every_part_counts_all_at_once() -> None:
+    for part in events.PARTS:
+        assert len(events.sets((*part.events, *SOFTWARE), part.counters)) == 1
+
+
+def test_a_cpu_that_is_not_known_has_the_fewest_counters() -> None:
+    assert events.counters_of(None) == 4
+    assert events.counters_of(Cpu(vendor="Other", family=1, model=1)) == 4
+    assert events.counters_of(Cpu(vendor=AMD, family=0x19, model=0x11)) == 6

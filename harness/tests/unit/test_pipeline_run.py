@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from harness.config import definitions
+from harness.counters import events
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
-from harness.model.reading import Source
+from harness.model.reading import Source, Status
 from harness.model.records import TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import Progress, RunOutcome, RunRequest, run, views
@@ -326,3 +327,37 @@ def test_the_payload_has_all_that_the_trial_needs(captured: Path, tmp_path: Path
     assert payload.model is not None
     assert (payload.model.trace, payload.model.profile.name) == (True, "skylake-sp.profile")
     assert [layer.name for layer in payload.layers] == ["base", "agent"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["good", "failing"])
+def test_a_trial_is_run_again_for_events_that_do_not_fit(
+    captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """One record; what a further pass did not count is unknown, and the rest stays."""
+    monkeypatch.setattr(events, "of_host", lambda: events.EVENTS)
+    monkeypatch.setattr(events, "host_counters", lambda: 3)
+    seen: list[Payload] = []
+
+    class Passes:
+        def run(self, payload: Payload) -> Ended:
+            seen.append(payload)
+            ended = RecordedTarget(folder=captured).run(payload)
+            return replace(ended, channel=b"") if fails and len(seen) > 1 else ended
+
+    request = RunRequest(
+        suite="smoke", kernels="upstream", settings={"counters": "both"}, out=tmp_path
+    )
+    outcome = run(request, Progress(quiet=True), machine(Passes()))
+    (record,) = load_run(outcome.path).records
+    asked = [json.loads(payload.document)["perf_events"] for payload in seen]
+    assert asked == [["iTLB-load-misses", "r0285", "context-switches"], ["r0485", "r2085"]]
+    assert record.status is TrialStatus.OK, record.failure
+    assert (outcome.path / "raw" / record.trial / "pass-2" / trial_files.END).is_file()
+    counted = [(r.name, r.status) for r in record.readings if r.source is Source.PERF]
+    # The captured guest ran no perf: nothing of it is a number, and each event is told once.
+    status = Status.FAILED
+    assert dict(counted) == {event.reading: status for event in events.EVENTS}
+    assert len(counted) == len(events.EVENTS)
+    again = [r for r in record.readings if r.name == events.WALK_2M and r.source is Source.PERF]
+    assert ("further pass failed" in again[0].reason) is fails
+    assert any("counted when the trial was run again" in note for note in record.notes)
