@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.errors import UserError
 from harness.model.records import KernelIdentity, Manifest
 from harness.model.specs import Scalar, TrialSpec
-from harness.model.trial_settings import Counters, Mode, TrialSettings
+from harness.model.trial_settings import Mode, TrialSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Mismatch:
 
 
 def _models(manifest: Manifest) -> bool:
-    return any(t.counters in (Counters.MODEL, Counters.BOTH) for t in manifest.trials)
+    return any(t.counters.by_model for t in manifest.trials)
 
 
 def _timed(manifest: Manifest) -> bool:

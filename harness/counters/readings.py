@@ -2,9 +2,9 @@
 """Everything that one trial gave, as readings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from harness.counters import itlb, perf
+from harness.counters import host_perf, itlb, perf
 from harness.counters.attribution import ORIGINS, Finder
 from harness.counters.events import EVENTS, Event
 from harness.counters.facts import calls, guest_tables, holdings, layout, sampled
@@ -27,6 +27,7 @@ class RawTrial:
     decoded: Decoded
     report: bytes | None  # the plugin's; None: it was not loaded
     perf_events: tuple[Event, ...] = EVENTS  # what perf stat was asked for
+    host: host_perf.HostCounts = field(default_factory=host_perf.HostCounts)
 
     @property
     def files(self) -> Mapping[str, bytes]:
@@ -94,6 +95,9 @@ def of_trial(spec: TrialSpec, raw: RawTrial) -> TrialReadings:
         output, errors = raw.files.get("perf/stat.json"), raw.files.get("perf/stderr", b"")
         for window in sent.windows:
             out += perf.readings(output, errors, sent.perf_status, window.label, raw.perf_events)
+    if spec.counters is Counters.HOST:
+        for window in sent.windows:
+            out += host_perf.readings(raw.host, window.label, window.ns / 1e9, raw.perf_events)
     out += [_of_workload(one) for one in sent.readings]
     out += sampled.of_edges(files)
     for edge, where in layouts.items():

@@ -22,6 +22,7 @@ class Use(StrEnum):
     FAST = "fast"  # emulated, one host thread a vCPU
     KVM = "kvm"  # guests on the hardware
     PERF = "perf"  # hardware counters in a guest
+    HOST = "host"  # hardware counters of the host, for a guest
     LOCAL = "local"  # the kernel that is running, without a guest
 
 

@@ -8,11 +8,12 @@ from harness.doctor.facts import Facts
 from harness.doctor.finding import Area, Finding, Level, Use
 
 DEVICES = "/sys/bus/event_source/devices"
+PERF = "perf"
 CORE_PMUS = ("cpu", "cpu_core", "cpu_atom")
 WATCHDOG = "/proc/sys/kernel/nmi_watchdog"
 SMT = "/sys/devices/system/cpu/smt/active"
 ENABLE_PMU = "/sys/module/kvm/parameters/enable_pmu"
-NEEDED = frozenset({Use.PERF})
+NEEDED = frozenset({Use.PERF, Use.HOST})
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
@@ -43,6 +44,19 @@ def findings(facts: Facts) -> Iterator[Finding]:
             fix="taskset the guest to one kind",
         )
     yield _codes(facts)
+    there = facts.program(PERF)
+    yield Finding(
+        name="pmu.perf",
+        area=Area.PMU,
+        title=PERF,
+        level=Level.OK if there else Level.WRONG,
+        found="there" if there else "not there",
+        says=f"{PERF} is not installed",
+        wanted="there",
+        why="it counts on the host what a guest without a PMU does; guests bring their own",
+        fix="" if there else "install linux-perf",
+        needed_by=frozenset({Use.HOST}),
+    )
     yield _setting(
         facts, "pmu.guest", "KVM lends counters", ENABLE_PMU, ("Y", "1"),
         "without it -cpu host,pmu=on gives a guest no counters",

@@ -24,8 +24,19 @@ class Counters(StrEnum):
     AUTO = "auto"  # perf where it truly works, else model; never in a trial's spec
     MODEL = "model"
     PERF = "perf"
+    HOST = "host"  # perf on the host, of the guest alone
     BOTH = "both"
     NONE = "none"  # facts only; used to measure the model's own overhead
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the model counts."""
+        return self in (Counters.MODEL, Counters.BOTH)
+
+    @property
+    def by_hardware(self) -> bool:
+        """Whether perf counts, in the guest or on the host."""
+        return self in (Counters.PERF, Counters.HOST, Counters.BOTH)
 
 
 class Pti(StrEnum):
@@ -150,7 +161,8 @@ class SuiteSettings:
     counters: Counters = field(
         metadata={
             "setting": Setting(
-                help="Source of iTLB counts: model, perf, both, none (facts only); auto: perf "
+                help="Source of iTLB counts: model; perf, in the guest; host, perf on the host "
+                "of a KVM guest without a PMU; both, model and perf; none, facts only; auto: perf "
                 "where KVM and its PMU work, else the model.",
                 default=Counters.AUTO,
             )

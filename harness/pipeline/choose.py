@@ -8,6 +8,8 @@ from harness.errors import PrerequisiteError, UserError
 from harness.model.trial_settings import Counters, Mode
 from harness.targets.qemu.accel import Accelerator
 
+HARDWARE_OF_HOST = frozenset({Use.KVM, Use.HOST})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -33,7 +35,7 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
         if kvm is None or not kvm.works:
             why = kvm.reason if kvm else "not probed"
             raise PrerequisiteError(f"--mode kvm: {why}", "use --mode exact")
-        if asked in (Counters.MODEL, Counters.BOTH):
+        if asked.by_model:
             raise UserError(
                 f"--counters {asked} with --mode kvm",
                 "the model needs TCG: use --mode exact or fast",
@@ -47,6 +49,18 @@ def choose(asked: Counters, mode: Mode | None, suite_mode: Mode, kvm: Accelerato
                 "use --counters model; `execmem-bench doctor --counters perf` has the whole of it",
             )
         return Choice(counters=asked, mode=Mode.KVM, reason=kvm.reason)
+    if asked is Counters.HOST:
+        if mode is not None:
+            raise UserError(
+                f"--counters host with --mode {mode}: only KVM executes the guest on the CPU",
+                "leave --mode out",
+            )
+        if kvm is None or not kvm.works:
+            raise PrerequisiteError(
+                f"--counters host: {kvm.reason if kvm else 'not probed'}",
+                "use --counters model; `execmem-bench doctor --counters host` has the whole of it",
+            )
+        return Choice(counters=asked, mode=Mode.KVM, reason=f"perf on the host: {kvm.reason}")
     settled = mode or suite_mode
     if asked is not Counters.AUTO:
         return Choice(counters=asked, mode=settled, reason=f"{asked} was asked for")
@@ -68,5 +82,7 @@ def uses(asked: Counters, mode: Mode | None) -> frozenset[Use]:
     """
     if mode is Mode.KVM:
         return frozenset({Use.KVM})
+    if asked is Counters.HOST:
+        return HARDWARE_OF_HOST if mode is None else frozenset()
     counting = asked in (Counters.AUTO, Counters.PERF)
     return HARDWARE if mode is None and counting else frozenset()

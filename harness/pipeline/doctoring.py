@@ -37,6 +37,7 @@ TITLES = {
     Use.FAST: "fast mode, the model",
     Use.KVM: "guests under KVM",
     Use.PERF: "hardware counters in guests",
+    Use.HOST: "guests counted from the host",
     Use.LOCAL: "the running kernel, KERNEL=local",
 }
 

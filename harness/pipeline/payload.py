@@ -14,7 +14,7 @@ from harness.targets.target import KernelFiles, Model, Payload
 
 def counts_by_model(spec: TrialSpec) -> bool:
     """Whether the trial runs under the iTLB model."""
-    return spec.counters in (Counters.MODEL, Counters.BOTH)
+    return spec.counters.by_model
 
 
 def trial_document(
@@ -42,13 +42,14 @@ def trial_payload(
     """The payload of ``spec``; the target may write into ``work``."""
     workload, folder = prepared.frozen.workloads[spec.workload]
     kernel = prepared.kernels[spec.variant]
+    on_host = spec.counters is Counters.HOST
     model = None
     if counts_by_model(spec):
         assert prepared.plugin is not None
         model = Model(plugin=prepared.plugin.path, profile=prepared.frozen.profile, trace=trace)
     return Payload(
         spec=spec,
-        document=wire.encode(trial_document(spec, workload, perf_events)),
+        document=wire.encode(trial_document(spec, workload, () if on_host else perf_events)),
         workload=folder,
         kernel=kernel.image,
         kernel_files=kernel_files(prepared, kernel, workload),
@@ -58,6 +59,7 @@ def trial_payload(
             prepared.frozen.agent,
         ),
         model=model,
+        host_events=perf_events if on_host else (),
         append=workload.boot,
         timeout_s=workload.timeout_s,
         work=work,

@@ -106,7 +106,7 @@ def _check_profile(request: RunRequest, suite: SuiteSpec) -> None:
 
 
 def _check_trace(choice: Choice, suite: SuiteSpec) -> None:
-    if choice.counters not in (Counters.MODEL, Counters.BOTH):
+    if not choice.counters.by_model:
         raise UserError(
             f"--trace with --counters {choice.counters}: only the model sees pages",
             "add --counters model",

@@ -13,7 +13,7 @@ from harness.errors import DataError, UserError
 from harness.kernel import Kernel, naming
 from harness.model.records import Manifest, ResumeInputs
 from harness.model.specs import SuiteSpec, WorkloadSpec
-from harness.model.trial_settings import SUITE_SETTINGS, Counters, SuiteSettings
+from harness.model.trial_settings import SUITE_SETTINGS, SuiteSettings
 from harness.pipeline import contradictions
 from harness.pipeline.contradictions import Given, distinct
 from harness.store import find_run, load_run, remaining
@@ -148,7 +148,7 @@ def complete(saved: SavedRun) -> bool:
 
 
 def _counted_by_model(manifest: Manifest) -> bool:
-    return any(trial.counters in (Counters.MODEL, Counters.BOTH) for trial in manifest.trials)
+    return any(trial.counters.by_model for trial in manifest.trials)
 
 
 def _workloads(manifest: Manifest, asked: object) -> tuple[tuple[WorkloadSpec, Path], ...]:

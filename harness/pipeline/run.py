@@ -29,7 +29,7 @@ from harness.pipeline import (
     resuming,
     running_kernel,
 )
-from harness.pipeline.choose import choose
+from harness.pipeline.choose import choose, uses
 from harness.pipeline.frozen import freeze
 from harness.pipeline.interruptible import interruptible
 from harness.pipeline.keeping import keep_record
@@ -85,7 +85,7 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
         request = planning.as_saved(request, saved)
     planned = planning.plan(request, machine) if saved is None else planning.plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO and planned.choice.mode is not Mode.LOCAL
-    model = auto or planned.choice.counters in (Counters.MODEL, Counters.BOTH)
+    model = auto or planned.choice.counters.by_model
     with scratch() as folder:
         with folder_errors(folder):
             frozen = freeze(planned.workloads, planned.suite.shared.profile, folder)
@@ -119,7 +119,7 @@ def _run(
 ) -> RunOutcome:
     auto = planned.asked is Counters.AUTO
     if auto and planned.choice.mode is Mode.KVM:
-        planned = _without_pmu(planned, _check_pmu(planned, prepared, machine), request)
+        planned = _without_pmu(planned, _check_pmu(planned, prepared, machine), request, machine)
     progress.say(f"counters: {planned.choice.reason}")
     mode = planned.choice.mode
     if mode is Mode.LOCAL:
@@ -141,12 +141,18 @@ def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerat
         return pmu.verdict(run_trial(spec, context))
 
 
-def _without_pmu(planned: Plan, check: Accelerator, request: RunRequest) -> Plan:
-    """The plan as it is after the PMU's check: the model where the PMU does not count."""
+def _without_pmu(planned: Plan, check: Accelerator, request: RunRequest, machine: Machine) -> Plan:
+    """The plan as it is after the guest's check of its PMU: where that does not count, the host
+    does, or the model where the host cannot."""
     if check.works:
         return replace(planned, choice=replace(planned.choice, reason=check.reason))
     suite = definitions.suite(request.suite or planning.DEFAULT_SUITE)
-    choice = choose(Counters.AUTO, None, suite.shared.mode, check)
+    host = machine.probe(uses(Counters.HOST, None))
+    if host.works:
+        choice = choose(Counters.HOST, None, suite.shared.mode, host)
+        choice = replace(choice, reason=f"perf on the host, because {check.reason}")
+    else:
+        choice = choose(Counters.AUTO, None, suite.shared.mode, check)
     return replace(planned, suite=planned.suite.with_settings(mode=choice.mode), choice=choice)
 
 
@@ -238,7 +244,7 @@ def perf_sets(spec: TrialSpec, facts: doctor.Facts) -> tuple[tuple[Event, ...], 
 
     Guests are booted without the NMI watchdog; on the machine itself it takes a counter.
     """
-    if spec.counters not in (Counters.PERF, Counters.BOTH):
+    if not spec.counters.by_hardware:
         return ()
     taken = spec.mode is Mode.LOCAL and doctor.watchdog(facts)
     return events.sets(events.of_host(), events.host_counters() - taken)

@@ -24,6 +24,9 @@ from harness.targets.local.local_target import settings
 MELTDOWN = "/sys/devices/system/cpu/vulnerabilities/meltdown"
 
 
+GUESTS_ONLY = frozenset({Counters.MODEL, Counters.HOST, Counters.BOTH})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Here:
     """Settings of a trial that the machine decides."""
@@ -81,8 +84,8 @@ def refuse(given: Mapping[str, tuple[Any, ...]], here: Here, trace: bool) -> Non
     for name, values in given.items():
         texts = ",".join(map(setting_text, values))
         said = f"--{name.replace('_', '-')} {texts} with KERNEL=local"
-        if name == "counters" and {Counters.MODEL, Counters.BOTH}.intersection(values):
-            raise UserError(f"{said}: the model sees guests only", "leave it out, or boot a guest")
+        if name == "counters" and GUESTS_ONLY.intersection(values):
+            raise UserError(f"{said}: it counts guests only", "leave it out, or boot a guest")
         if name in has and any(value != has[name] for value in values):
             raise UserError(
                 f"{said}: this machine has {setting_text(has[name])}",

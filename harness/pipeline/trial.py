@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.counters import events, perf
 from harness.counters import readings as counted_readings
 from harness.counters.events import Event
+from harness.counters.host_perf import HostCounts
 from harness.errors import DataError, TrialError
 from harness.guest import console
 from harness.guest.agent.wire import WireError
@@ -192,7 +193,12 @@ def _record(
     spec: TrialSpec, ended: Ended, decoded: Decoded, asked: tuple[Event, ...]
 ) -> TrialRecord:
     """The record of a trial that ended well. Raises TrialError, DataError."""
-    raw = counted_readings.RawTrial(decoded=decoded, report=ended.report, perf_events=asked)
+    raw = counted_readings.RawTrial(
+        decoded=decoded,
+        report=ended.report,
+        perf_events=asked,
+        host=HostCounts(output=ended.host_counts, opened_s=ended.opened_s),
+    )
     made = counted_readings.of_trial(spec, raw)
     wall = Reading(
         name="trial.wall_seconds", value=round(ended.seconds, 3), unit="s", source=Source.HOST

@@ -43,6 +43,7 @@ class Payload:
     kernel_files: KernelFiles
     layers: tuple[Layer, ...]  # root file system, without what the fields above bring
     model: Model | None = None  # None: nothing is counted by the model
+    host_events: tuple[str, ...] = ()  # that perf counts on the host, of the guest alone
     append: tuple[str, ...] = ()  # more words for the kernel's command line
     timeout_s: float = 900.0  # wall time before the trial counts as hung
     work: Path  # an empty folder for whatever the target writes
@@ -58,6 +59,8 @@ class Ended:
     channel: bytes
     report: bytes | None = None  # the model's; None: it was not asked for, b"": it wrote none
     trace: Path | None = None  # the model's page trace
+    host_counts: bytes | None = None  # perf's intervals on the host; None: it was not asked for
+    opened_s: float | None = None  # when the window was seen to open, after perf had started
     returncode: int | None = 0  # QEMU's exit status; None: it was ended
     stopped: str = ""  # why it was ended; "" if it ended by itself
     stderr: str = ""

@@ -15,6 +15,7 @@ CONSOLE = "console.log"
 CHANNEL = "channel.out"
 REPORT = "itlb.json"
 TRACE = "itlb.trace"
+HOST_COUNTS = "perf-host.json"
 END = "end.json"
 """How the target ended. Runs that were recorded before it was kept ended by themselves."""
 PACKED = ".gz"
@@ -22,11 +23,12 @@ MOST = 1 << 30
 """Bytes of one file, unpacked; a longer one is refused."""
 
 
-class _End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     returncode: int | None
     stopped: str
     stderr: str
     seconds: float
+    opened_s: float | None = None
 
 
 def keep(ended: Ended, folder: Path) -> None:
@@ -41,7 +43,11 @@ def keep(ended: Ended, folder: Path) -> None:
         _pack(ended.report, folder / f"{REPORT}{PACKED}")
     if ended.trace is not None:
         shutil.copyfile(ended.trace, folder / TRACE)  # it is compressed already
-    end = _End(ended.returncode, ended.stopped, ended.stderr, round(ended.seconds, 3))
+    if ended.host_counts is not None:
+        _pack(ended.host_counts, folder / f"{HOST_COUNTS}{PACKED}")
+    end = _End(
+        ended.returncode, ended.stopped, ended.stderr, round(ended.seconds, 3), ended.opened_s
+    )
     (folder / END).write_bytes(msgspec.json.encode(end) + b"\n")
 
 
@@ -53,6 +59,8 @@ def read(folder: Path) -> Ended:
         channel=_read(folder, CHANNEL) or b"",
         report=_read(folder, REPORT),
         trace=trace if trace.is_file() else None,
+        host_counts=_read(folder, HOST_COUNTS),
+        opened_s=end.opened_s,
         returncode=end.returncode,
         stopped=end.stopped,
         stderr=end.stderr,

@@ -101,7 +101,7 @@ def trial(channel: Channel) -> None:
         ctx.progress("warming up")
         workload.warm(ctx)
         edges.sample(channel, marker, "open", traces)
-        ctx.progress("measuring")
+        ctx.progress(wire.MEASURING)
         began = time.monotonic_ns()
         marker.open(wire.MEASURED)
         workload.measure(ctx)

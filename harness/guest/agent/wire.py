@@ -33,6 +33,8 @@ from .checks import (
 
 WINDOWS = 31
 """Windows that the model can count, beside the whole run."""
+MEASURING = "measuring"
+"""Progress that is told right before the measured window opens."""
 MEASURED = 1
 """Number of the window that every trial has."""
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.guest import console
+from harness.guest.agent.wire import MEASURING
 from harness.image import guest_layers as image
 from harness.itlb.plugin import model_options, plugin_option
 from harness.model.specs import TrialSpec
 from harness.targets import trial_files
 from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.host_counting import HostCounting
 from harness.targets.qemu.session import boot
 from harness.targets.root_layers import layers
 from harness.targets.target import Ended, Model, Payload
@@ -28,12 +30,20 @@ class QemuTarget:
         work = payload.work
         request = vm_request(payload)
         image.join(layers(payload), request.initrd)
+        counting = HostCounting(payload.host_events, work / trial_files.HOST_COUNTS)
+
+        def progress(text: str) -> None:
+            if text == MEASURING:
+                counting.opens()
+            payload.on_progress(text)
+
         result = boot(
             request,
             timeout_s=payload.timeout_s,
             on_console=console.Watcher(),
-            on_channel=channel_watcher(payload.on_progress),
+            on_channel=channel_watcher(progress),
             should_stop=payload.should_stop,
+            beside=counting.of,
         )
         trace = work / trial_files.TRACE
         return Ended(
@@ -41,6 +51,8 @@ class QemuTarget:
             channel=_read(request.channel),
             report=_read(work / trial_files.REPORT) if payload.model else None,
             trace=trace if trace.is_file() else None,
+            host_counts=_read(counting.output) if payload.host_events else None,
+            opened_s=counting.opened_s,
             returncode=result.returncode,
             stopped=result.stopped,
             stderr=result.stderr,

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from harness import proc
@@ -38,20 +39,26 @@ def boot(
     on_console: Watcher = _ignore,
     on_channel: Watcher = _ignore,
     should_stop: Callable[[], bool] = lambda: False,
+    beside: Callable[[int], AbstractContextManager[object]] = nullcontext,
 ) -> VmResult:
     """Boot ``request`` and wait until QEMU ends, for at most ``timeout_s`` of wall time.
 
     A guest that has written nothing to either file after ``silent_s`` is ended then; None:
     after SILENT_S of its mode.
     The watchers see the console's and the channel's bytes as they appear and may end the
-    guest early; ``should_stop`` is asked several times a second (interruption).
+    guest early; ``should_stop`` is asked several times a second (interruption). ``beside`` gets
+    QEMU's process id and is held while it runs.
     Raises PrerequisiteError when QEMU is not installed.
     """
     began = time.monotonic()
     silent_s = SILENT_S[request.mode] if silent_s is None else silent_s
     followers = [Follower(request.console, on_console), Follower(request.channel, on_channel)]
     errors = request.console.with_suffix(".qemu-stderr")
-    with errors.open("wb") as stderr, proc.start(qemu_argv(request), stderr=stderr) as qemu:
+    with (
+        errors.open("wb") as stderr,
+        proc.start(qemu_argv(request), stderr=stderr) as qemu,
+        beside(qemu.pid),
+    ):
         cpus = pinning.choose(request.smp) if pinned(request) else ()
         stopped = watched(
             qemu,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import definitions
+from harness.doctor import Use
 from harness.image.guest_layers import Layer
 from harness.itlb.plugin import Plugin
 from harness.kernel import Kernel
@@ -75,11 +76,14 @@ def prepared(
     )
 
 
-def machine(target: Target, kvm: bool = False) -> Machine:
+def machine(target: Target, kvm: bool = False, host: bool = False) -> Machine:
+    """``kvm``: guests run under it; ``host``: their counting on the host works as well."""
     return Machine(
         target=target,
         prepare=prepared,
-        probe=lambda _: Accelerator(works=kvm, reason="as the test has it"),
+        probe=lambda uses: Accelerator(
+            works=kvm and (host or Use.HOST not in uses), reason="as the test has it"
+        ),
         lock=Path(tempfile.gettempdir()) / f"execmem-bench-test-{os.getpid()}",
         version=lambda: "QEMU of a test",
     )

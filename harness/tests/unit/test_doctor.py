@@ -26,6 +26,7 @@ from harness.doctor import (
     hardware,
     state,
 )
+from harness.doctor.pmu import PERF
 from harness.doctor.programs import BUILD, LOCAL, major
 from harness.errors import PrerequisiteError
 from harness.model.trial_settings import Counters, Mode
@@ -66,7 +67,7 @@ INTEL = RecordedFacts(
         "/sys/bus/event_source/devices": ("breakpoint", "cpu", "software"),
         CPU: ("cpu0", "cpu1", "cpufreq", "online"),
     },
-    programs=frozenset((*BUILD, *LOCAL, "clang-14")),
+    programs=frozenset((*BUILD, *LOCAL, PERF, "clang-14")),
     room={"cache": 100 << 30, "results": 100 << 30, "memory": 64 << 30},
 )
 """A stand-in: a Skylake server as a lab would set it up."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.config import definitions
-from harness.counters import events
+from harness.counters import events, host_perf
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
 from harness.model.reading import Source, Status
@@ -304,6 +304,56 @@ def test_auto_falls_back_where_the_pmu_does_not_count(
     assert reason in loaded.manifest.counters_reason
     # Where the hardware measures, the manifest says how it is set.
     assert ("noise.governor" in loaded.manifest.host) == (mode is Mode.KVM)
+
+
+def counted_on_the_host(ended: Ended) -> Ended:
+    """As QEMU's target gives it under KVM, where perf on the host was asked for."""
+    line = '{"interval" : %.1f, "counter-value" : "%d", "unit" : "", "event" : "%s:G", %s}'
+    timing = '"event-runtime" : 100000000, "pcnt-running" : 100.00'
+    rows = [
+        line % (tenth / 10, 100, event.name, timing)
+        for tenth in range(1, 100)
+        for event in events.EVENTS
+    ]
+    return replace(ended, host_counts="\n".join(rows).encode(), opened_s=2.0)
+
+
+def test_auto_counts_on_the_host_where_the_guest_has_no_pmu(
+    captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "of_host", lambda: events.EVENTS)
+    monkeypatch.setattr(host_perf, "LATE_S", 0.1)  # the captured window is half a second
+    seen: list[Payload] = []
+    recorded = WithPmu(RecordedTarget(folder=captured), pmu(None))
+
+    class OnHost:
+        def run(self, payload: Payload) -> Ended:
+            seen.append(payload)
+            return counted_on_the_host(recorded.run(payload))
+
+    request = RunRequest(
+        suite="smoke", kernels="upstream", settings={"counters": "auto"}, out=tmp_path
+    )
+    outcome = run(request, Progress(quiet=True), machine(OnHost(), kvm=True, host=True))
+    loaded = load_run(outcome.path)
+    (record,) = loaded.records
+    assert record.status is TrialStatus.OK, record.failure
+    assert (record.spec.counters, record.spec.mode) == (Counters.HOST, Mode.KVM)
+    assert "perf on the host, because the guest has no PMU" in loaded.manifest.counters_reason
+    payload = seen[-1]
+    assert payload.host_events == tuple(event.name for event in events.EVENTS)
+    assert json.loads(payload.document)["perf_events"] == []
+    assert payload.model is None
+    (seconds,) = (r.value for r in record.readings if r.name == "window.seconds")
+    (walks,) = (
+        r
+        for r in record.readings
+        if (r.name, r.source) == (events.WALK_4K, Source.PERF) and r.labels["window"] == "measured"
+    )
+    assert walks.status is Status.SCALED
+    assert walks.value == pytest.approx(1000 * (seconds or 0))
+    kept = trial_files.read(outcome.path / "raw" / record.trial)
+    assert (kept.opened_s, kept.host_counts is not None) == (2.0, True)
 
 
 def test_a_baseline_that_is_no_kernel_of_the_run(captured: Path, tmp_path: Path) -> None:

@@ -82,8 +82,9 @@ def test_without_a_pmu_auto_takes_the_facts_and_says_why() -> None:
         ({"smp": 4}, "--smp 4 with KERNEL=local: this machine has 2"),
         ({"kaslr": False}, "--kaslr off with KERNEL=local: this machine has on"),
         ({"mode": "exact"}, "--mode exact with KERNEL=local: this machine has local"),
-        ({"counters": "model"}, "--counters model with KERNEL=local: the model sees guests only"),
-        ({"counters": "both"}, "--counters both with KERNEL=local: the model sees guests only"),
+        ({"counters": "model"}, "--counters model with KERNEL=local: it counts guests only"),
+        ({"counters": "host"}, "--counters host with KERNEL=local: it counts guests only"),
+        ({"counters": "both"}, "--counters both with KERNEL=local: it counts guests only"),
     ],
 )
 def test_what_the_machine_is_not_is_refused(settings: dict[str, Any], message: str) -> None:

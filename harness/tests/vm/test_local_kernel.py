@@ -43,7 +43,7 @@ def test_what_the_machine_is_not_is_refused(results: Path) -> None:
         f"{EXIT_BAD_INPUT} --pti on with KERNEL=local: this machine has off: "
         "leave the option out, or boot the machine so"
     )
-    assert "the model sees guests only" in text(results, "model")
+    assert "it counts guests only" in text(results, "model")
 
 
 def test_the_machine_is_as_it_was(results: Path) -> None:
