@@ -19,7 +19,7 @@ from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
 from harness.report import exports, markdown, profiles, terminal, wording
-from harness.store import find_run, load_run
+from harness.store import find_run, load_run, provenance
 
 
 def comparison(
@@ -144,7 +144,12 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         document = msgspec.to_builtins(validation)
         for raw, check in zip(document["checks"], validation.checks, strict=True):
             raw["verdict"] = check.verdict.value
-        print(json.dumps({**document, "ok": validation.ok}, indent=2))
+        of_hardware = zip(document["hardware"]["counts"], validation.hardware.counts, strict=True)
+        for raw, count in of_hardware:
+            raw["error"] = count.error
+        # Whoever publishes the model's error against a PMU has to say whose.
+        document |= {"ok": validation.ok, "host": provenance.host_facts()}
+        print(json.dumps(document, indent=2))
         return
     console = terminal.output()
     columns = ("profile", "pti", "pages", "edge", "expected", "counted", "")

@@ -25,6 +25,10 @@ TURNS = ProcessCheck(
     profile="zen3", pti="on", kind="exec", processes=7, page="own", expected=420, counted=420
 )
 
+COUNTED = PerfCount(
+    pages=65, page_size="4k", stride=2, event="walks", expected=3000, counted=3050, accesses=65_000
+)
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,15 +51,7 @@ def test_a_validation_is_told_loop_by_loop(capsys: pytest.CaptureFixture[str]) -
         Validation(
             kernel="bpf_prog_pack",
             checks=(EXACT, wrong, disturbed),
-            hardware=Hardware(
-                note="counted in a KVM guest",
-                counts=(
-                    PerfCount(
-                        pages=65, page_size="4k", stride=2, event="walks", expected=3000,
-                        counted=3050, accesses=65_000,
-                    ),
-                ),
-            ),
+            hardware=Hardware(note="counted in a KVM guest", counts=(COUNTED,)),
             processes=(TURNS, kernels_page),
         ),
     )  # fmt: skip
@@ -92,10 +88,14 @@ def test_small_kernel_pages_are_said_to_be_left_out(capsys: pytest.CaptureFixtur
 
 def test_a_validation_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = replace(EXACT, counted=None)
-    validation = Validation(kernel="k", checks=(EXACT, wrong), hardware=Hardware(note="none"))
+    hardware = Hardware(note="counted", counts=(COUNTED,))
+    validation = Validation(kernel="k", checks=(EXACT, wrong), hardware=hardware)
     document = json.loads(shown(capsys, validation, as_json=True))
     assert [check["verdict"] for check in document["checks"]] == ["exact", "disturbed"]
     assert document["ok"] is False
+    (count,) = document["hardware"]["counts"]
+    assert count["error"] == pytest.approx(50 / 65_000), "the model's error, to be published"
+    assert document["host"]["kernel"]
 
 
 def test_lists_name_everything() -> None:
