@@ -60,8 +60,9 @@ test-long: $(STAMP) ## what needs kernels of its own: checked builds, self-tests
 check: $(STAMP) ## format, lint, types and unit tests, in under a minute
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
-	@$(VENV)/bin/mypy
-	@$(PYTHON) -m pytest -q -n 2 harness/tests/unit
+	@$(VENV)/bin/mypy >$(VENV)/.mypy 2>&1 & types=$$!; \
+	$(PYTHON) -m pytest -q -n 2 harness/tests/unit; status=$$?; \
+	wait $$types || status=1; cat $(VENV)/.mypy; exit $$status
 
 format: $(STAMP) ## write the code in the agreed format
 	@$(VENV)/bin/ruff format --quiet .
