@@ -152,7 +152,11 @@ def test_a_kernel_is_known_by_its_notes(tmp_path: Path) -> None:
     assert other.identity.image_sha256 != made.identity.image_sha256
 
 
-@pytest.mark.parametrize("config", [None, b"not gzip", gzip.compress(b"CONFIG_A=y")[:-9]])
+@pytest.mark.parametrize(
+    "config",
+    [None, b"not gzip", gzip.compress(b"CONFIG_A=y", mtime=0)[:-9]],
+    ids=["none", "foreign", "cut"],
+)
 def test_a_configuration_that_is_not_to_be_had_is_not_known(
     tmp_path: Path, config: bytes | None
 ) -> None:
