@@ -6,6 +6,7 @@ fixed: a bare environment, a constant time stamp, user and host, and paths mappe
 ``/linux`` wherever the compiler would record them.
 """
 
+import functools
 import json
 import re
 import shutil
@@ -92,20 +93,28 @@ def _has_header(name: str) -> bool:
 def tools() -> Tools:
     """The tools that a kernel build would use now. Raises PrerequisiteError."""
     require(NEEDED, HEADERS)
-
-    def first_line(command: str) -> str:
-        # The one that the build will find, whatever the user's own PATH holds.
-        argv = ["env", "-i", f"PATH={_SYSTEM_PATH}", "LC_ALL=C", command, "--version"]
-        lines = run(argv).stdout.splitlines()
-        return lines[0].strip() if lines else ""
-
     return Tools(
-        gcc=first_line("gcc"),
-        ld=first_line("ld"),
-        pahole=first_line("pahole"),
-        make=first_line("make"),
+        gcc=_version("gcc"),
+        ld=_version("ld"),
+        pahole=_version("pahole"),
+        make=_version("make"),
         ccache=_has_command("ccache"),
     )
+
+
+def _version(command: str) -> str:
+    """First line of ``command --version``, of the one that a build will find, whatever the user's
+    own PATH holds."""
+    place = shutil.which(command, path=_SYSTEM_PATH)
+    return _first_line(command, place and Path(place).stat().st_mtime_ns)
+
+
+@functools.cache
+def _first_line(command: str, _: int | str | None) -> str:
+    """Asked once for each program file, told by its time: every variant's plan needs it."""
+    argv = ["env", "-i", f"PATH={_SYSTEM_PATH}", "LC_ALL=C", command, "--version"]
+    lines = run(argv).stdout.splitlines()
+    return lines[0].strip() if lines else ""
 
 
 def environment(linux: Path, ccache: Path | None, path: str = _SYSTEM_PATH) -> list[str]:
