@@ -95,7 +95,7 @@ class Model:
     @staticmethod
     def _search(buffers: list[Buffer], address: int, tag: int) -> Entry | None:
         for buffer in buffers:
-            for size in SIZES:
+            for size in buffer.placement:
                 entry = buffer.lookup(address, size, tag)
                 if entry:
                     return entry

@@ -179,9 +179,7 @@ class Buffer:
         return self.sets, [policy.state() for policy in self.policies]
 
     def lookup(self, address: int, size: str, tag: int) -> Entry | None:
-        """The entry for ``address``, now used; None on a miss."""
-        if size not in self.placement:
-            return None
+        """The entry for ``address``, now used; None on a miss. ``size`` is one that it holds."""
         page = address >> SHIFT[size]
         for number, way in self.cells(page, size):
             entry = self.sets[number][way]
