@@ -15,6 +15,7 @@ from harness.paths import RESULTS
 KERNEL_HELP = (
     "Kernels, separated by commas: a variant, a bzImage or vmlinuz, a built kernel tree's folder, "
     "a Debian package of a kernel; each with a name of yours in tables: good=path/a,bad=path/b. "
+    "Alone: local, the kernel that is running (run and nightly). "
     "Default: those of the suite, else all variants."
 )
 NIGHTLY_SUITE = "nightly"

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness import proc
 from harness.cache import Kind
 from harness.config import definitions
+from harness.errors import UserError
 from harness.image import guest_layers as image
 from harness.image.compiled import build_program
 from harness.itlb import plugin as itlb
@@ -20,6 +21,7 @@ from harness.kernel import (
     StageRequest,
     StageResult,
     make_kernels,
+    naming,
     resolve,
 )
 from harness.model.specs import WorkloadSpec
@@ -53,10 +55,17 @@ def kernels(
     check: Callable[[Kernel], None] = lambda _: None,
     on_checked: Callable[[], None] = lambda: None,
     source: str | None = None,
+    to_boot: bool = True,
 ) -> StageResult:
     """The kernels named in ``text`` (None: every variant), built if need be. ``check`` sees the
     user's own before anything is built, and ``on_checked`` is called when all are right.
-    ``source`` is KERNEL_SRC=; None: the environment's."""
+    ``source`` is KERNEL_SRC=; None: the environment's. Where they are ``to_boot``, the running
+    kernel is refused with UserError."""
+    if to_boot and any(word.value == naming.LOCAL for word in naming.parse(text or "all")):
+        raise UserError(
+            f"KERNEL={text}: the running kernel is measured as it is, and never built or booted",
+            "run and nightly take it",
+        )
     request = StageRequest(
         variants=definitions.variants(),
         configs=CONFIGS,
@@ -111,6 +120,7 @@ def prepare(
             check=check,
             on_checked=begin,
             source=source,
+            to_boot=False,
         ),
         progress,
         model=model,

@@ -20,7 +20,7 @@ from harness.errors import PrerequisiteError, UserError
 from harness.kernel import running
 from harness.kernel.artefacts import RunningKernel
 from harness.model.trial_settings import Counters, Mode, Pti
-from harness.pipeline import RunRequest, running_kernel
+from harness.pipeline import Progress, RunRequest, prepare, running_kernel
 from harness.pipeline.machine import Machine
 from harness.pipeline.planning import plan
 from harness.targets.local import left_over, local_target
@@ -117,6 +117,11 @@ def test_all_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "user 1000 may not load BPF programs" in text
     assert "tools for KERNEL=local: not there: cpio" in text
     assert text.endswith("run as root, or with sudo; install util-linux and cpio")
+
+
+def test_it_is_neither_built_nor_booted() -> None:
+    with pytest.raises(UserError, match="KERNEL=a=local: the running kernel is measured as it is"):
+        prepare.kernels("a=local", Progress(quiet=True), bench=False)
 
 
 def test_it_says_what_it_is_going_to_do() -> None:
