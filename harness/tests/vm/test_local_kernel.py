@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KERNEL=local, on a machine that runs a variant, beside the same variant in a guest."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EXIT_BAD_INPUT, EXIT_PREREQUISITE
+from harness.model.reading import Source, Status
 from harness.model.records import TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode, Pti
 from harness.pipeline import Progress, RunRequest, run, show
@@ -55,12 +55,24 @@ def test_the_machine_is_as_it_was(results: Path) -> None:
 
 @pytest.fixture(scope="module")
 def record(results: Path) -> TrialRecord:
-    folders = sorted((results / "runs").iterdir())
-    assert len(folders) == 2, "the one that was killed, and the one after it"
-    assert text(results, "run").endswith(folders[-1].name)
-    (record,) = load_run(folders[-1]).records
+    assert len(list((results / "runs").iterdir())) == 3, "the one that was killed, too"
+    return record_of(results, "run")
+
+
+def record_of(results: Path, name: str) -> TrialRecord:
+    """The only record of the run whose place on the machine is in the file ``name``."""
+    (record,) = load_run(results / "runs" / Path(text(results, name)).name).records
     assert record.status is TrialStatus.OK, record.failure
     return record
+
+
+def test_perf_counts_on_the_machine(results: Path) -> None:
+    """What its kernel counts is a number, and what it has no PMU for is none."""
+    perf = {r.name: r for r in record_of(results, "perf").readings if r.source is Source.PERF}
+    assert perf["context_switches"].status is Status.OK
+    assert (perf["context_switches"].value or 0) > 0
+    assert perf["iTLB-load-misses"].status is Status.NOT_SUPPORTED
+    assert perf["iTLB-load-misses"].value is None
 
 
 def test_its_settings_are_the_machine_s(record: TrialRecord) -> None:
@@ -104,9 +116,8 @@ def test_the_facts_are_those_of_a_guest_in_one_table(
     assert guest.status is TrialStatus.OK, guest.failure
     assert facts(record)
     assert facts(record) == facts(guest)
-    local = text(results, "run")
     allow = ("trials.mode", "trials.memory_mib", "host.cpu")
-    runs = [str(outcome.path), str(results / "runs" / os.path.basename(local))]  # noqa: PTH119
+    runs = [str(outcome.path), str(results / "runs" / Path(text(results, "run")).name)]
     show(runs, allow=allow, baseline=VARIANT)
     table = capsys.readouterr().out
     assert "trig-kprobe: local against execmem" in table

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import cache
+from harness.doctor import Facts, HostFacts
+from harness.doctor.pmu import DEVICES
 from harness.errors import BenchError
 from harness.image.guest_layers import Layer
 from harness.kernel import Bench, Kernel, running
@@ -54,11 +56,19 @@ def prepared(
     )
 
 
-def measured(**settings: Any) -> str:
+class WithPmu(HostFacts):
+    """A stand-in: this machine, said to have a PMU, so that perf is run on it."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        return (*super().names(path), *(("cpu",) if path == DEVICES else ()))
+
+
+def measured(facts: Facts | None = None, **settings: Any) -> str:
     """The run's folder, or why there is none."""
     request = replace(REQUEST, settings=settings)
+    machine = replace(Machine(), prepare=prepared, facts=facts or HostFacts())
     try:
-        return str(run(request, Progress(), replace(Machine(), prepare=prepared)).path)
+        return str(run(request, Progress(), machine).path)
     except BenchError as error:
         return f"{error.exit_code} {error}"
 
@@ -99,8 +109,9 @@ def main() -> None:
     (OUT / "killed").write_text(state())
     (OUT / "run").write_text(measured())
     (OUT / "after").write_text(state())
+    (OUT / "perf").write_text(measured(WithPmu(), counters="perf"))
     with (OUT / "table").open("w") as out, redirect_stdout(out):
-        show(["latest"], root=REQUEST.out)
+        show([(OUT / "run").read_text()])
 
 
 if __name__ == "__main__":
