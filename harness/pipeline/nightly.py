@@ -12,8 +12,9 @@ import filelock
 
 from harness.cache import size
 from harness.errors import BenchError, PrerequisiteError, UserError
+from harness.model.records import Manifest
 from harness.paths import cache_dir
-from harness.pipeline import checkout
+from harness.pipeline import checkout, earlier_program
 from harness.pipeline.caching import DAYS, prune, survey
 from harness.pipeline.history_view import FolderHistory, folder_history
 from harness.pipeline.machine import Machine
@@ -116,10 +117,13 @@ def _run(
     request: RunRequest, progress: Progress, machine: Machine | None
 ) -> tuple[RunOutcome, bool]:
     """The run of tonight, and whether it is one that was interrupted before."""
-    name = unfinished(request.out, request.suite)
-    if name is not None:
-        progress.say(f"run {name} was interrupted: going on with it")
-        again = RunRequest(resume=name, out=request.out, jobs=request.jobs)
+    left = unfinished(request.out, request.suite)
+    if left is not None and earlier_program.needed(left.program_commit):
+        # Tonight is about tonight's program; `run --resume` ends the other one.
+        progress.say(f"run {left.run} was interrupted, of an earlier program: starting a new one")
+    elif left is not None:
+        progress.say(f"run {left.run} was interrupted: going on with it")
+        again = RunRequest(resume=left.run, out=request.out, jobs=request.jobs)
         try:
             return run(again, progress, machine), True
         except UserError as error:
@@ -127,7 +131,7 @@ def _run(
     return run(request, progress, machine), False
 
 
-def unfinished(root: Path, suite: str | None) -> str | None:
+def unfinished(root: Path, suite: str | None) -> Manifest | None:
     """The newest run of ``suite`` in ``root`` if some of its trials never ended; one whose trials
     failed did end."""
     for manifest in sorted(root.glob(f"*/{MANIFEST}"), reverse=True):
@@ -138,7 +142,7 @@ def unfinished(root: Path, suite: str | None) -> str | None:
         if suite in (None, loaded.manifest.suite):
             ended = {record.trial for record in loaded.records} | done_trials(loaded.records)
             missing = any(trial.id not in ended for trial in loaded.manifest.trials)
-            return loaded.manifest.run if missing else None
+            return loaded.manifest if missing else None
     return None
 
 

@@ -12,7 +12,14 @@ import pytest
 
 from harness.errors import PrerequisiteError, UserError
 from harness.paths import PROJECT
-from harness.pipeline import NightOutcome, NightRequest, Progress, RunRequest, nightly
+from harness.pipeline import (
+    NightOutcome,
+    NightRequest,
+    Progress,
+    RunRequest,
+    earlier_program,
+    nightly,
+)
 from harness.pipeline.history_view import refuse_empty
 from harness.pipeline.machine import Machine
 from harness.pipeline.nightly import LOCK, unfinished
@@ -122,7 +129,8 @@ def test_an_interrupted_night_goes_on_the_next(captured: Path, tmp_path: Path) -
     root = tmp_path / "runs"
     first = a_night(on(captured, {2: interrupted}), root)
     assert first.line.startswith("night interrupted: ")
-    assert unfinished(root, "smoke") == first.outcome.path.name
+    left = unfinished(root, "smoke")
+    assert left is not None and left.run == first.outcome.path.name
     second = a_night(on(captured), root)
     assert second.resumed
     assert second.outcome.path == first.outcome.path
@@ -136,6 +144,18 @@ def test_an_interrupted_night_of_other_inputs_is_left_and_a_new_run_begun(
     root = tmp_path / "runs"
     first = a_night(on(captured, {2: interrupted}), root)
     second = a_night(replace(on(captured), version=lambda: "QEMU 11"), root)
+    assert not second.resumed
+    assert second.outcome.path != first.outcome.path
+
+
+def test_an_interrupted_night_of_an_earlier_program_is_left(
+    captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tonight is about tonight's program."""
+    root = tmp_path / "runs"
+    first = a_night(on(captured, {2: interrupted}), root)
+    monkeypatch.setattr(earlier_program, "needed", lambda _: True)
+    second = a_night(on(captured), root)
     assert not second.resumed
     assert second.outcome.path != first.outcome.path
 
