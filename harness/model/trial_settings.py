@@ -73,6 +73,7 @@ class Setting:
     label: bool = True  # exported samples have it as a label
     replay: bool = False  # a replay of page traces may change it
     model: str = ""  # option of the iTLB model (plugin and replay) that takes it
+    modelled: bool = False  # the model's alone: without it, it says nothing of a trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,7 @@ class SuiteSettings:
                 default=Pcid.TAGGED,
                 replay=True,
                 model="pcid",
+                modelled=True,
             )
         }
     )
@@ -113,6 +115,7 @@ class SuiteSettings:
                 "large as the guest's pages; 4k, the host splits them and no entry is larger.",
                 replay=True,
                 model="host_page",
+                modelled=True,
             )
         },
     )
@@ -125,6 +128,7 @@ class SuiteSettings:
                 only_if_changed=True,
                 replay=True,
                 model="data",
+                modelled=True,
             )
         },
     )
@@ -142,6 +146,7 @@ class SuiteSettings:
             "setting": Setting(
                 help="CPU whose TLBs the model has: a profile that `execmem-bench list` names.",
                 default="skylake-sp",
+                modelled=True,
             )
         }
     )

@@ -186,9 +186,15 @@ def short_reason(one: Ratio) -> str:
 
 
 def settings_line(settings: TrialSettings, *, without: Collection[str] = ()) -> str:
-    """All settings that a table's figures hold for, but those ``without``."""
+    """All settings that a table's figures hold for, but those ``without``, and the model's where
+    it did not count."""
     values = settings.values
-    return "  ".join(setting_words({k: v for k, v in values.items() if k not in without}))
+    said = (
+        name
+        for name in values
+        if name not in without and (settings.counters.by_model or not SETTINGS[name].modelled)
+    )
+    return "  ".join(setting_words({name: values[name] for name in said}))
 
 
 def setting_words(values: Mapping[str, Any]) -> list[str]:

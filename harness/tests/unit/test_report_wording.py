@@ -2,13 +2,17 @@
 """Numbers and ratios as words."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.stats import Method, Ratio, summarise
+from harness.model.specs import TrialSpec
+from harness.model.trial_settings import Counters
 from harness.report import wording
+from harness.tests.unit import synthetic_runs as made
 
 
 @pytest.mark.parametrize(
@@ -125,3 +129,15 @@ def test_number_is_within_half_a_percent(value: float) -> None:
 )
 def test_seeds(seeds: tuple[int, ...], said: str) -> None:
     assert wording.seeds_line(seeds) == said
+
+
+def names(spec: TrialSpec) -> set[str]:
+    return {word.partition("=")[0] for word in wording.settings_line(spec).split("  ")}
+
+
+def test_settings_of_the_model_are_told_where_it_counted() -> None:
+    counted = made.spec()
+    modelled = {"pcid", "host_page", "profile"}
+    assert modelled <= names(counted)
+    facts = replace(counted, counters=Counters.NONE)
+    assert names(facts) == names(counted) - modelled
