@@ -137,7 +137,9 @@ def announcement(release: str, workloads: Iterable[WorkloadSpec]) -> Iterator[st
     listed = list(workloads)
     yield f"KERNEL=local: Linux {release} runs {', '.join(w.name for w in listed)} itself, as root"
     modules = sorted({name for one in listed for name in one.modules})
-    loads = ["BPF programs", "kprobes", *(["modules: " + " ".join(modules)] if modules else [])]
+    loads = ["BPF programs"]
+    loads += ["kprobes"] if any("CONFIG_KPROBES" in one.needs for one in listed) else []
+    loads += ["modules: " + " ".join(modules)] if modules else []
     yield f"  loads, and removes at the end: {', '.join(loads)}"
     values = ", ".join(f"{path.removeprefix('/proc/sys/')}={v}" for path, v in settings().items())
     yield f"  sets, and puts back at the end: {values}"

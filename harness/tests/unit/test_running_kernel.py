@@ -131,6 +131,8 @@ def test_it_says_what_it_is_going_to_do() -> None:
     assert "BPF programs, kprobes, modules: 8021q" in text
     assert "kernel/kptr_restrict=0" in text
     assert "stays until the next boot: the direct map" in text
+    churn = running_kernel.announcement("6.1.0-lab", [definitions.workload("churn")[0]])
+    assert "  loads, and removes at the end: BPF programs" in churn
 
 
 def machine(root: Path, config: bytes | None = None) -> Path:
