@@ -8,7 +8,13 @@ import threading
 from pathlib import Path
 
 from harness import proc
-from harness.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, InfrastructureError, UserError
+from harness.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_TRIAL_FAILED,
+    InfrastructureError,
+    PrerequisiteError,
+    UserError,
+)
 from harness.paths import PROJECT
 from harness.pipeline.interruptible import interruptible
 from harness.pipeline.progress import Progress
@@ -25,10 +31,13 @@ def needed(commit: str, project: Path = PROJECT) -> bool:
     """Whether ``commit``, as a manifest has it, is in the history of ``project``, all of it, and
     other files decide a trial there than here."""
     git = ["git", "-C", str(project)]
-    if not commit or proc.run([*git, "cat-file", "-e", commit], check=False).returncode:
+    try:
+        if not commit or proc.run([*git, "cat-file", "-e", commit], check=False).returncode:
+            return False
+        diff = [*git, "diff", "--quiet", commit, "--", *DECIDES]
+        return proc.run(diff, check=False).returncode == 1
+    except PrerequisiteError:  # no git: no history
         return False
-    diff = [*git, "diff", "--quiet", commit, "--", *DECIDES]
-    return proc.run(diff, check=False).returncode == 1
 
 
 def resume(

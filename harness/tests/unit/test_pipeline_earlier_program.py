@@ -68,6 +68,15 @@ def test_what_no_commit_has_cannot_be_set_up(project: Path, unknown: str) -> Non
     assert not earlier_program.needed(unknown, project)
 
 
+def test_a_machine_without_git_has_no_history(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = git(project, "rev-parse", "HEAD")
+    (project / "harness/agent.py").write_text("two")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert not earlier_program.needed(began, project)
+
+
 def test_it_is_called_with_the_run_and_says_its_own(project: Path, tmp_path: Path) -> None:
     """The later program is another; the modules that this process imports are not its own."""
     calls = tmp_path / "calls"
