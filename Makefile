@@ -61,7 +61,7 @@ check: $(STAMP) ## format, lint, types and unit tests, in under a minute
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy >$(VENV)/.mypy 2>&1 & types=$$!; \
-	$(PYTHON) -m pytest -q -n 2 harness/tests/unit; status=$$?; \
+	$(PYTHON) -m pytest -q -n 2 --dist worksteal harness/tests/unit; status=$$?; \
 	wait $$types || status=1; cat $(VENV)/.mypy; exit $$status
 
 format: $(STAMP) ## write the code in the agreed format
