@@ -223,7 +223,7 @@ def _kept(buffer: Buffer, held: str, addresses: list[int]) -> list[bool] | None:
         for number, ways in (buffer.where(a >> SHIFT[held], held) for a in addresses)
     ]
     crowd = Counter(places)
-    enough = 1 if isinstance(buffer.policies[0], Oldest) else 2
+    enough = 1 if isinstance(buffer.policy(0), Oldest) else 2
     if any(len(row[1]) < count < enough * len(row[1]) for row, count in crowd.items()):
         return None
     return [crowd[row] <= len(row[1]) for row in places]

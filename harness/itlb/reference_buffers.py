@@ -140,12 +140,12 @@ class Buffer:
             "mru3-plru4": lambda: Groups(self.ways),
             "lru": lambda: Oldest(self.ways),
         }
-        make = makers[geometry["replacement"]]
+        self.make = makers[geometry["replacement"]]
         limit = geometry.get("pcids", "all")
         self.pcids: int | None = None if limit == "all" else limit
         self.recent = [0]  # tags, the current one first
         self.sets: list[list[Entry | None]] = [[None] * self.ways for _ in range(self.count)]
-        self.policies = [make() for _ in range(self.count)]
+        self.policies: dict[int, Tree | Groups | Oldest] = {}  # of sets that were used
         self.rows: dict[tuple[str, int, int], list[tuple[int, int]]] = {}  # that were asked for
 
     def where(self, page: int, size: str) -> tuple[int, list[int]]:
@@ -165,18 +165,24 @@ class Buffer:
             self.rows[row] = [(number, way) for way in ways]
         return self.rows[row]
 
+    def policy(self, number: int) -> Tree | Groups | Oldest:
+        """Who decides in that set."""
+        if number not in self.policies:
+            self.policies[number] = self.make()
+        return self.policies[number]
+
     def touch(self, number: int, way: int) -> None:
         """The entry there was used."""
-        self.policies[number].touch(way)
+        self.policy(number).touch(way)
 
     def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
         """Which of ``cells``, all taken, is replaced."""
         number = cells[0][0]
-        return number, self.policies[number].victim([way for _, way in cells])
+        return number, self.policy(number).victim([way for _, way in cells])
 
     def state(self) -> object:
         """What later answers depend on."""
-        return self.sets, [policy.state() for policy in self.policies]
+        return self.sets, {number: policy.state() for number, policy in self.policies.items()}
 
     def lookup(self, address: int, size: str, tag: int) -> Entry | None:
         """The entry for ``address``, now used; None on a miss. ``size`` is one that it holds."""
