@@ -78,6 +78,9 @@ def test_both_ways_to_read_page_tables_agree_at_every_edge(record: TrialRecord) 
     assert len(changed) <= 1
 
 
+FREEING_KIB = 64
+
+
 def test_the_direct_map_is_all_of_it_and_nothing_executable(record: TrialRecord) -> None:
     for edge in EDGES:
         sizes = {"4k": 4, "2m": 2048, "1g": 1 << 20}
@@ -86,7 +89,10 @@ def test_the_direct_map_is_all_of_it_and_nothing_executable(record: TrialRecord)
             for size, kib in sizes.items()
         )
         own = sum(value(record, f"direct_map.{size}", Source.KERNEL, at=edge) for size in sizes)
-        assert mapped == own
+        # A page of text that is being freed has no entry until its flush is done, and the kernel
+        # goes on counting it (set_direct_map_invalid_noflush): at the end, when the workload has
+        # unloaded all, its workers may be at it.
+        assert mapped <= own <= mapped + (FREEING_KIB if edge == "end" else 0)
         assert value(record, "direct_map.executable", Source.MODEL, at=edge) == 0
 
 
