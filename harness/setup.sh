@@ -68,9 +68,12 @@ if [ -n "$wanted" ] && [ -z "${KERNEL_SRC:-}" ]; then
 fi
 
 # For COUNTERS=host alone, which says when it is not there. Ubuntu has one for each of its kernels.
-if ! command -v perf >/dev/null && known linux-perf; then
-    say "installing linux-perf"
-    as_root apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 linux-perf
+if ! command -v perf >/dev/null; then
+    known linux-perf || update
+    if known linux-perf; then
+        say "installing linux-perf"
+        as_root apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 linux-perf
+    fi
 fi
 
 # The plugin needs QEMU's plugin API 4: QEMU 10.0 or later.

@@ -2,7 +2,8 @@
 """Which runs may be compared: what must agree, and the refusal that names what does not."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import UserError
 from harness.model.records import KernelIdentity, Manifest
@@ -166,15 +167,19 @@ TRIALS = "trials."
 """Before the name of a setting, as a key that may differ."""
 
 
-def shared(settings: Settings, first: Manifest, allow: Collection[str]) -> Settings:
-    """The table of ``settings``: what ``allow`` says may differ is as the run ``first`` has it,
-    where that has one value of it. Parameters, over which curves are drawn, stay apart."""
-    own = [Settings.of(t) for t in first.trials if t.workload == settings.workload]
-    for name in settings.values:
-        values = dict.fromkeys(one.values[name] for one in own)
-        if f"{TRIALS}{name}" in allow and len(values) == 1:
-            settings = replace(settings, **{name: next(iter(values))})
-    return settings
+def shared(first: Manifest, allow: Collection[str]) -> dict[str, dict[str, Any]]:
+    """By workload, the settings that ``allow`` says may differ as the run ``first`` has them, where
+    that has one value: builds of other runs share its tables under these. Parameters, over which
+    curves are drawn, stay apart."""
+    values: dict[str, dict[str, Any]] = {}
+    for workload in dict.fromkeys(trial.workload for trial in first.trials):
+        own = [trial.values for trial in first.trials if trial.workload == workload]
+        values[workload] = {
+            name: own[0][name]
+            for name in own[0]
+            if f"{TRIALS}{name}" in allow and all(one[name] == own[0][name] for one in own)
+        }
+    return values
 
 
 def _sorted(settings: Iterable[Settings]) -> list[Settings]:

@@ -6,6 +6,7 @@ Pure: the same runs give the same comparison. Everything a report shows is in it
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from harness.analysis import derive, loaded_programs
 from harness.analysis.comparability import Settings, check, shared
@@ -58,6 +59,7 @@ def compare(
         workload: of_workload(workload, manifests)
         for workload in dict.fromkeys(t.workload for m in manifests for t in m.trials)
     }
+    common = shared(manifests[0], allow)
     own = {names[manifests[0].run, t.variant] for t in manifests[0].trials}
     for run in runs:
         for record in run.records:
@@ -65,7 +67,7 @@ def compare(
             made = derive.groups(record.readings, known[record.spec.workload].declared)
             settings = Settings.of(record.spec)
             if build not in own:
-                settings = shared(settings, manifests[0], allow)
+                settings = replace(settings, **common.get(settings.workload, {}))
             tables[settings].append(
                 ComparedTrial(
                     build=build,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.counters.events import Event
-from harness.counters.perf import requested
+from harness.counters.perf import all_unknown, requested
 from harness.counters.perf_stat_parser import ParseError, Row, State, matched, parse_json
 from harness.errors import DataError
 from harness.model.reading import Reading, Source, Status, unknown
@@ -42,9 +42,7 @@ def readings(
     labels = {"window": label, "origin": "all"}
 
     def none(why: str, status: Status = Status.FAILED) -> tuple[Reading, ...]:
-        return tuple(
-            unknown(event.reading, event.unit, Source.PERF, status, why, labels) for event in events
-        )
+        return all_unknown(events, status, why, labels)
 
     if not counts.output:
         return none("perf on the host left no output")

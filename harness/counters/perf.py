@@ -41,14 +41,14 @@ def readings(
     """
     labels = {"window": label, "origin": "all"}
     if output is None or status is None:
-        return _all_unknown(events, Status.FAILED, "perf stat left no output", labels)
+        return all_unknown(events, Status.FAILED, "perf stat left no output", labels)
     try:
         rows = list(parse_json(output.decode(errors="replace").splitlines()))
     except ParseError as error:
         raise DataError(f"perf/stat.json: {error}") from error
     if not rows and status != 0:
         why = f"perf stat ended with {status}: {_first_words(errors)}"
-        return _all_unknown(events, Status.NOT_SUPPORTED, why, labels)
+        return all_unknown(events, Status.NOT_SUPPORTED, why, labels)
     by_event = dict(zip(requested(events), matched(rows, requested(events)), strict=True))
     taken = {row.line for event_rows in by_event.values() for row in event_rows}
     names = {row.event for row in rows if row.line in taken}
@@ -66,9 +66,10 @@ def _first_words(errors: bytes) -> str:
     return "; ".join(filter(None, (*messages[:1], mark))) or "no message"
 
 
-def _all_unknown(
+def all_unknown(
     events: Sequence[Event], status: Status, why: str, labels: Mapping[str, str]
 ) -> tuple[Reading, ...]:
+    """No count of any of ``events``, and why."""
     return tuple(
         unknown(event.reading, event.unit, Source.PERF, status, why, labels) for event in events
     )

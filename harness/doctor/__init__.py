@@ -3,11 +3,12 @@
 
 from harness.doctor.diagnosis import (
     Diagnosis,
+    against_local,
     diagnose,
     hardware,
     no_counters,
-    no_namespaces,
     state,
+    words,
 )
 from harness.doctor.facts import Facts, HostFacts, RecordedFacts, Recorder
 from harness.doctor.finding import HARDWARE, Area, Finding, Level, Use
@@ -27,13 +28,14 @@ __all__ = [
     "RecordedFacts",
     "Recorder",
     "Use",
+    "against_local",
     "diagnose",
     "hardware",
     "no_counters",
-    "no_namespaces",
     "state",
     "tune",
     "undo",
     "wanted",
     "watchdog",
+    "words",
 ]

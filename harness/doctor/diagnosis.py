@@ -65,9 +65,9 @@ def no_counters(facts: Facts) -> str:
     return Diagnosis(findings=tuple(pmu.findings(facts))).why_not(Use.PERF)
 
 
-def no_namespaces(facts: Facts) -> str:
-    """Why trials cannot run without a guest, whoever asks; "" where they can."""
-    return Diagnosis(findings=(programs.namespaces(facts),)).why_not(Use.LOCAL)
+def against_local(facts: Facts) -> tuple[Finding, ...]:
+    """What stands against trials without a guest, whoever asks."""
+    return Diagnosis(findings=(programs.namespaces(facts),)).against(Use.LOCAL)
 
 
 def hardware(

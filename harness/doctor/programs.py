@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs, disk and memory: what building and emulating need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from harness.cache import size
 from harness.doctor.facts import Facts
@@ -60,37 +61,44 @@ def _qemu(version: str | None) -> Finding:
 
 
 def _build(facts: Facts) -> Finding:
-    missing = [name for name in BUILD if not facts.program(name)]
+    missing = _missing(facts, BUILD)
     if not any(facts.program(name) for name in CLANG):
         missing.append(CLANG[-1])
     return Finding(
         name="build",
-        area=Area.PROGRAMS,
         title="compilers and tools",
-        level=Level.WRONG if missing else Level.OK,
-        found=f"not there: {', '.join(missing)}" if missing else f"all {len(BUILD) + 1}",
-        wanted="all",
         why="kernels, the guest image and the model are built here; saved runs need none of them",
         fix=SETUP if missing else "",
         needed_by=frozenset({Use.BUILD}),
+        **_all_there(missing, len(BUILD) + 1),
     )
 
 
 def namespaces(facts: Facts) -> Finding:
     """What a trial without a guest is run with."""
-    missing = [name for name in LOCAL if not facts.program(name)]
+    missing = _missing(facts, LOCAL)
     return Finding(
         name="namespaces",
-        area=Area.PROGRAMS,
         title="tools for KERNEL=local",
-        level=Level.WRONG if missing else Level.OK,
-        found=f"not there: {', '.join(missing)}" if missing else f"all {len(LOCAL)}",
-        wanted="all",
         why="a trial without a guest gets namespaces and a root file system of its own, and takes "
         "root",
         fix="install util-linux and cpio" if missing else "",
         needed_by=frozenset({Use.LOCAL}),
+        **_all_there(missing, len(LOCAL)),
     )
+
+
+def _missing(facts: Facts, names: Iterable[str]) -> list[str]:
+    return [name for name in names if not facts.program(name)]
+
+
+def _all_there(missing: Sequence[str], total: int) -> dict[str, Any]:
+    return {
+        "area": Area.PROGRAMS,
+        "level": Level.WRONG if missing else Level.OK,
+        "found": f"not there: {', '.join(missing)}" if missing else f"all {total}",
+        "wanted": "all",
+    }
 
 
 def _room(facts: Facts, what: str, title: str, wanted: int, *uses: Use) -> Finding:

@@ -9,6 +9,7 @@ from harness.config import matrix
 from harness.image import guest_layers as image
 from harness.kernel import Kernel
 from harness.model.records import SCHEMA_VERSION, Manifest
+from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Mode
 from harness.paths import PROJECT
 from harness.pipeline import resuming
@@ -62,7 +63,7 @@ def make_manifest(
         counters_reason=planned.choice.reason,
         counters_detail=planned.choice.detail,
         # Where the hardware measures, how it is set decides as much as what it is.
-        host={**provenance.host_facts(), **({} if emulated else _state(trials[0].smp))},
+        host={**provenance.host_facts(), **({} if emulated else _state(trials[0]))},
         command=tuple(sys.argv),
         resume=resuming.resume_inputs(
             kernel_text(request, planned.suite),
@@ -75,5 +76,6 @@ def make_manifest(
     )
 
 
-def _state(vcpus: int) -> dict[str, str]:
-    return {**doctor.state(), "vcpus.on": pinning.told(vcpus)}
+def _state(trial: TrialSpec) -> dict[str, str]:
+    guest = {} if trial.mode is Mode.LOCAL else {"vcpus.on": pinning.told(trial.smp)}
+    return {**doctor.state(), **guest}

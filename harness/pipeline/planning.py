@@ -60,8 +60,9 @@ def plan(request: RunRequest, machine: Machine | None = None) -> Plan:
     if running_kernel.asked_for(kernel_text(request, suite)):
         return _plan_here(request, suite, workloads, machine)
     mode = changed[0].mode if "mode" in request.settings else None
-    if mode is Mode.LOCAL:
-        raise UserError("--mode local: it is the mode of one kernel", "use KERNEL=local")
+    if Mode.LOCAL in (mode, usual):
+        where = "--mode" if mode else f"suite {suite.name}: mode"
+        raise UserError(f"{where} local: it is the mode of one kernel", "use KERNEL=local")
     asked = changed[0].counters
     needed = uses(asked, mode)
     kvm = machine.probe(needed) if needed else None

@@ -61,7 +61,7 @@ def kernels(
     user's own before anything is built, and ``on_checked`` is called when all are right.
     ``source`` is KERNEL_SRC=; None: the environment's. Where they are ``to_boot``, the running
     kernel is refused with UserError."""
-    if to_boot and any(word.value == naming.LOCAL for word in naming.parse(text or "all")):
+    if to_boot and text and any(word.value == naming.LOCAL for word in naming.parse(text)):
         raise UserError(
             f"KERNEL={text}: the running kernel is measured as it is, and never built or booted",
             "run and nightly take it",

@@ -49,7 +49,6 @@ from harness.store import (
     remaining,
     resume_run,
 )
-from harness.targets.qemu.accel import Accelerator
 
 MEMORY_RESERVE_MIB = 2048
 """Left to the host when trials run side by side."""
@@ -104,12 +103,12 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
 def _by_earlier(saved: resuming.SavedRun, progress: Progress, jobs: int | None) -> RunOutcome:
     """Resume the run with the program that began it."""
     manifest = saved.manifest
-    todo = {spec.id for spec in remaining(manifest, load_run(saved.path).records)}
+    before = load_run(saved.path).records
     begun_by = manifest.program_commit
     progress.say(f"run {manifest.run} was begun by program {begun_by}, which has to end it")
     with scratch() as folder:
         ended = earlier_program.resume(saved.path, begun_by, folder, progress, jobs=jobs)
-    done = [record for record in load_run(saved.path).records if record.trial in todo]
+    done = [record for record in load_run(saved.path).records if record not in before]
     failed = sum(record.status is not TrialStatus.OK for record in done)
     return RunOutcome(path=saved.path, done=len(done), failed=failed, interrupted=not ended)
 
@@ -134,20 +133,23 @@ def _run(
             return _all(writer, todo, prepared, planned, request, progress, machine)
 
 
-def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> Accelerator:
+def _check_pmu(planned: Plan, prepared: Prepared, machine: Machine) -> TrialRecord:
     spec = pmu.check_trial(planned.suite, next(iter(prepared.kernels)))
     with scratch() as raw:
         context = TrialContext(target=machine.target, prepared=pmu.with_check(prepared), raw=raw)
-        return pmu.verdict(run_trial(spec, context))
+        return run_trial(spec, context)
 
 
-def _without_pmu(planned: Plan, check: Accelerator, request: RunRequest, machine: Machine) -> Plan:
-    """The plan as it is after the guest's check of its PMU: where that does not count, the host
-    does, or the model where the host cannot."""
+def _without_pmu(planned: Plan, record: TrialRecord, request: RunRequest, machine: Machine) -> Plan:
+    """The plan as it is after the guest's check of its PMU, the trial ``record``: where that does
+    not count, the host does, or the model where the host cannot either or no guest came to its
+    end."""
+    check = pmu.verdict(record)
     if check.works:
         return replace(planned, choice=replace(planned.choice, reason=check.reason))
     suite = definitions.suite(request.suite or planning.DEFAULT_SUITE)
-    host = machine.probe(uses(Counters.HOST, None))
+    runs = record.status is TrialStatus.OK
+    host = machine.probe(uses(Counters.HOST, None)) if runs else check
     if host.works:
         choice = choose(Counters.HOST, None, suite.shared.mode, host)
         choice = replace(choice, reason=f"perf on the host, because {check.reason}")
@@ -246,7 +248,8 @@ def perf_sets(spec: TrialSpec, facts: doctor.Facts) -> tuple[tuple[Event, ...], 
     """
     if not spec.counters.by_hardware:
         return ()
-    taken = spec.mode is Mode.LOCAL and doctor.watchdog(facts)
+    here = spec.mode is Mode.LOCAL or spec.counters is Counters.HOST
+    taken = here and doctor.watchdog(facts)
     return events.sets(events.of_host(), events.host_counters() - taken)
 
 

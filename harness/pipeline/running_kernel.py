@@ -6,6 +6,7 @@ and what is asked for beside that is refused.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,11 +21,14 @@ from harness.model.specs import SuiteSpec, WorkloadSpec
 from harness.model.trial_settings import Counters, Mode, Pti, setting_text
 from harness.pipeline.choose import Choice
 from harness.targets.local.local_target import settings
+from harness.targets.qemu.pinning import numbers
 
 MELTDOWN = "/sys/devices/system/cpu/vulnerabilities/meltdown"
-
-
+ONLINE = "/sys/devices/system/cpu/online"
 GUESTS_ONLY = frozenset({Counters.MODEL, Counters.HOST, Counters.BOTH})
+"""What counts nothing where there is no guest."""
+
+_TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +50,27 @@ def asked_for(kernels: str | None) -> bool:
         raise UserError(
             f"KERNEL={kernels}: only one kernel is running, and the others are booted in guests",
             "run them one after the other, and put the runs into one table: "
-            "execmem-bench compare RUN RUN --allow mode ...",
+            "execmem-bench compare RUN RUN --allow trials.mode ...",
         )
     return True
 
 
 def of(facts: Facts) -> Here:
     """The machine that ``facts`` are of. Raises PrerequisiteError for what it does not tell."""
-    cpuinfo, meminfo = facts.text("/proc/cpuinfo"), facts.text("/proc/meminfo")
-    cmdline = facts.text("/proc/cmdline")
-    if not cpuinfo or not meminfo or cmdline is None:
-        raise PrerequisiteError("KERNEL=local: /proc is not readable", "mount it")
+    cpuinfo, cmdline = facts.text("/proc/cpuinfo"), facts.text("/proc/cmdline")
+    total = _TOTAL.search(facts.text("/proc/meminfo") or "")
+    cpus = numbers(facts.text(ONLINE) or "")
+    if not cpuinfo or cmdline is None or not total or not cpus:
+        raise PrerequisiteError(
+            "KERNEL=local: the machine does not tell its CPUs, memory or command line",
+            "mount /proc and /sys",
+        )
     isolated = requirements.isolates(cpuinfo, facts.text(MELTDOWN) or "")
-    total = next(line for line in meminfo.splitlines() if line.startswith("MemTotal:"))
     return Here(
         pti=Pti.ON if isolated else Pti.OFF,
         kaslr="nokaslr" not in cmdline.split(),
-        smp=sum(line.startswith("processor") for line in cpuinfo.splitlines()),
-        memory_mib=int(total.split()[1]) >> 10,
+        smp=len(cpus),
+        memory_mib=int(total[1]) >> 10,
     )
 
 
@@ -112,8 +119,8 @@ def _missing(facts: Facts, uid: int) -> Iterator[tuple[str, str]]:
             "addresses and page tables",
             "run as root, or with sudo",
         )
-    if why := doctor.no_namespaces(facts):
-        yield why, "install util-linux and cpio"
+    for finding in doctor.against_local(facts):
+        yield doctor.words([finding]), finding.fix
 
 
 def choose(asked: Counters, facts: Facts) -> Choice:

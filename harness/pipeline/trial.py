@@ -185,7 +185,7 @@ def _lost(ended: Ended) -> Failure:
         why = f"the agent could not run: build this kernel with {options}"
         return Failure(kind="kernel", message=why)
     stderr = (ended.stderr.strip().splitlines() or [""])[-1]
-    why = f"the guest ended (QEMU: {ended.returncode}) and never said it was done. {stderr}"
+    why = f"it ended with status {ended.returncode} and never said it was done. {stderr}"
     return Failure(kind="lost", message=why)
 
 

@@ -63,8 +63,8 @@ class LocalTarget:
         root = payload.work / "root"
         unpack(payload, root)
         before = left_over.now(payload)
-        tunables.put({p: v for p, v in settings().items() if Path(p).exists()}, self.state)
         try:
+            tunables.put({p: v for p, v in settings().items() if Path(p).exists()}, self.state)
             return self._run(payload, root)
         finally:
             left_over.remove(before, left_over.now(payload))

@@ -47,6 +47,6 @@ class HostCounting:
             yield
 
     def opens(self) -> None:
-        """The measured window opens now."""
-        if self._events:
+        """The measured window opens now. Whatever a workload says later, it opens once."""
+        if self._events and self.opened_s is None:
             self.opened_s = time.monotonic() - self._began

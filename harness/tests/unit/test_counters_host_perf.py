@@ -121,3 +121,11 @@ def test_the_guest_alone_is_counted() -> None:
     assert words[:5] == ["perf", "stat", "-I", "100", "-j"]
     assert words[words.index("-p") + 1] == "42"
     assert [words[i + 1] for i, word in enumerate(words) if word == "-e"] == ["r0285:G", "r0485:G"]
+
+
+def test_the_window_opens_once_whatever_a_workload_says_later(tmp_path: Path) -> None:
+    counting = host_counting.HostCounting(["r0285"], tmp_path / "out")
+    counting.opens()
+    first = counting.opened_s
+    counting.opens()
+    assert counting.opened_s == first

@@ -13,6 +13,8 @@ import pytest
 
 from harness.config import definitions
 from harness.counters import events, host_perf
+from harness.doctor import RecordedFacts
+from harness.doctor.pmu import WATCHDOG
 from harness.errors import DataError, PrerequisiteError, UserError
 from harness.guest.agent import frames
 from harness.model.reading import Source, Status
@@ -20,10 +22,12 @@ from harness.model.records import TrialRecord, TrialStatus
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import Progress, RunOutcome, RunRequest, run, views
 from harness.pipeline.replaying import ReplayRequest, replay
+from harness.pipeline.run import perf_sets
 from harness.store import Run, load_run
 from harness.targets import trial_files
 from harness.targets.recorded import RecordedTarget
 from harness.targets.target import Ended, Payload
+from harness.tests.unit import synthetic_runs as made
 from harness.tests.unit.recorded_machine import (
     WINDOWS,
     Altered,
@@ -296,7 +300,9 @@ def test_auto_falls_back_where_the_pmu_does_not_count(
         suite="smoke", kernels="upstream", settings={"counters": "auto"}, out=tmp_path
     )
     target = WithPmu(RecordedTarget(folder=captured), check)
-    outcome = run(request, Progress(quiet=True), machine(target, kvm=True))
+    # A guest that never ended its check does not run under KVM: no host can count it there.
+    host = "check failed" in reason
+    outcome = run(request, Progress(quiet=True), machine(target, kvm=True, host=host))
     loaded = load_run(outcome.path)
     assert outcome.failed == 0, loaded.records[0].failure
     (record,) = loaded.records
@@ -411,3 +417,22 @@ def test_a_trial_is_run_again_for_events_that_do_not_fit(
     again = [r for r in record.readings if r.name == events.WALK_2M and r.source is Source.PERF]
     assert ("further pass failed" in again[0].reason) is fails
     assert any("counted when the trial was run again" in note for note in record.notes)
+
+
+@pytest.mark.parametrize(
+    ("counters", "mode", "sets"),
+    [
+        (Counters.NONE, Mode.LOCAL, 0),
+        (Counters.PERF, Mode.KVM, 1),  # guests are booted without it
+        (Counters.PERF, Mode.LOCAL, 2),
+        (Counters.HOST, Mode.KVM, 2),
+    ],
+)
+def test_the_watchdog_takes_a_counter_where_perf_runs_beside_it(
+    monkeypatch: pytest.MonkeyPatch, counters: Counters, mode: Mode, sets: int
+) -> None:
+    monkeypatch.setattr(events, "of_host", lambda: events.EVENTS)
+    monkeypatch.setattr(events, "host_counters", lambda: 4)
+    spec = replace(made.spec(), counters=counters, mode=mode)
+    facts = RecordedFacts(files={WATCHDOG: "1"})
+    assert len(perf_sets(spec, facts)) == sets

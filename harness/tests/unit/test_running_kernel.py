@@ -16,13 +16,14 @@ from harness import proc
 from harness.config import definitions
 from harness.doctor import RecordedFacts
 from harness.doctor.programs import LOCAL
-from harness.errors import PrerequisiteError, UserError
+from harness.errors import InfrastructureError, PrerequisiteError, UserError
 from harness.kernel import running
 from harness.kernel.artefacts import RunningKernel
 from harness.model.trial_settings import Counters, Mode, Pti
 from harness.pipeline import Progress, RunRequest, prepare, running_kernel
 from harness.pipeline.machine import Machine
 from harness.pipeline.planning import plan
+from harness.pipeline.running_kernel import ONLINE
 from harness.targets.local import left_over, local_target
 from harness.targets.local.kernel_log import KernelLog, line
 from harness.targets.target import KernelFiles, Payload
@@ -32,6 +33,7 @@ CPUINFO = "processor\t: 0\nflags\t\t: fpu pti\n\nprocessor\t: 1\nflags\t\t: fpu 
 LAB = RecordedFacts(
     files={
         "/proc/cpuinfo": CPUINFO,
+        "/sys/devices/system/cpu/online": "0-1",
         "/proc/meminfo": "MemTotal:       16384000 kB\nMemFree: 1 kB\n",
         "/proc/cmdline": "BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet",
         "/sys/devices/system/cpu/vulnerabilities/meltdown": "Mitigation: PTI",
@@ -107,6 +109,33 @@ def test_a_trace_and_a_mode_without_the_kernel_are_refused() -> None:
         planned(trace=True)
     with pytest.raises(UserError, match="--mode local: it is the mode of one kernel"):
         planned(kernels="upstream", settings={"mode": "local"})
+
+
+def test_a_suite_cannot_have_its_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke = definitions.suite("smoke").with_settings(mode=Mode.LOCAL)
+    monkeypatch.setattr(definitions, "suite", lambda _: smoke)
+    with pytest.raises(UserError, match="suite smoke: mode local: it is the mode of one kernel"):
+        planned(kernels="upstream")
+
+
+@pytest.mark.parametrize("untold", ["/proc/cpuinfo", "/proc/meminfo", "/proc/cmdline", ONLINE])
+def test_a_machine_that_does_not_tell_what_it_is(untold: str) -> None:
+    mute = replace(LAB, files={path: text for path, text in LAB.files.items() if path != untold})
+    with pytest.raises(PrerequisiteError, match="the machine does not tell its CPUs, memory"):
+        planned(mute)
+
+
+def test_a_setting_that_cannot_be_set_leaves_the_others_as_they_were(
+    payload: Payload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    first.write_text("0")
+    monkeypatch.setattr(local_target, "unpack", lambda *_: None)
+    monkeypatch.setattr(local_target, "settings", lambda: {str(first): "1", str(tmp_path): "1"})
+    target = local_target.LocalTarget(state=tmp_path / "state.json")
+    with pytest.raises(InfrastructureError):
+        target.run(payload)
+    assert first.read_text() == "0"
 
 
 def test_all_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
