@@ -149,10 +149,14 @@ def start(
 
 def _ends_with_us(argv: Sequence[str]) -> tuple[str, ...]:
     """What has the kernel kill the command when the thread that started it is no more, however it
-    went: SIGKILL of this process leaves nobody to do so."""
+    went: SIGKILL of this process leaves nobody to do so.
+
+    A process that is gone before the kernel was asked is noticed by who the parent then is.
+    """
     if shutil.which("setpriv") is None or shutil.which(argv[0]) is None:
         return ()
-    return ("setpriv", "--pdeathsig", "KILL", "--")
+    asked = ("setpriv", "--pdeathsig", "KILL", "--")
+    return (*asked, "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
 
 
 def run(
