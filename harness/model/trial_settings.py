@@ -163,6 +163,16 @@ class SuiteSettings:
     smp: Annotated[int, Meta(ge=1, le=64)] = field(
         metadata={"setting": Setting(help="Number of vCPUs.", default=1)}
     )
+    numa_nodes: Annotated[int, Meta(ge=1, le=8)] = field(
+        default=1,
+        metadata={
+            "setting": Setting(
+                help="Number of NUMA nodes of the guest, which share its memory and vCPUs.",
+                title="NUMA nodes",
+                only_if_changed=True,
+            )
+        },
+    )
     counters: Counters = field(
         metadata={
             "setting": Setting(

@@ -31,6 +31,7 @@ class VmRequest:
     plugin: str | None = None  # argument of -plugin
     append: tuple[str, ...] = ()  # more words for the kernel's command line
     interactive: bool = False  # ttyS0 on the terminal instead of in the console file
+    numa_nodes: int = 1
     kaslr: bool = False  # a kernel without CONFIG_RANDOMIZE_BASE stays where it is
 
 
@@ -71,6 +72,7 @@ def qemu_argv(request: VmRequest) -> list[str]:
         str(request.smp),
         "-m",
         str(request.memory_mib),
+        *_nodes(request),
         "-seed",
         str(request.seed),
         "-kernel",
@@ -82,6 +84,19 @@ def qemu_argv(request: VmRequest) -> list[str]:
         *_serial(request),
         *(["-plugin", request.plugin] if request.plugin else []),
     ]
+
+
+def _nodes(request: VmRequest) -> Sequence[str]:
+    """NUMA nodes with a share of the memory each; QEMU shares out the vCPUs."""
+    if request.numa_nodes == 1:
+        return []
+    words = []
+    share, rest = divmod(request.memory_mib, request.numa_nodes)
+    for node in range(request.numa_nodes):
+        size = share + (rest if node == 0 else 0)
+        words += ["-object", f"memory-backend-ram,id=node{node},size={size}M"]
+        words += ["-numa", f"node,nodeid={node},memdev=node{node}"]
+    return words
 
 
 def _cpu(request: VmRequest) -> Sequence[str]:

@@ -75,6 +75,7 @@ def vm_request(payload: Payload) -> VmRequest:
         channel=work / trial_files.CHANNEL,
         plugin=_plugin(spec, payload.model, work) if payload.model else None,
         append=payload.append,
+        numa_nodes=spec.numa_nodes,
         kaslr=spec.kaslr,
     )
 

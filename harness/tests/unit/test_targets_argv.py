@@ -28,6 +28,7 @@ REQUESTS = {
     "kvm": replace(EXACT, mode=Mode.KVM, smp=4, plugin=None),
     "shell": replace(EXACT, mode=Mode.FAST, plugin=None, interactive=True, append=("emb.shell",)),
     "kaslr": replace(EXACT, kaslr=True),
+    "two-nodes": replace(EXACT, smp=2, memory_mib=1025, numa_nodes=2),
 }
 
 
