@@ -13,7 +13,7 @@ from harness.counters.facts.snapshots import Address, Count, Snapshot, check_sna
 from harness.errors import DataError, TrialError
 from harness.metrics.catalogue import read_by
 from harness.metrics.metric import Metric
-from harness.metrics.readers import Flushes, MissesByOrigin, Operations, WindowSum
+from harness.metrics.readers import DataSum, Flushes, MissesByOrigin, Operations, WindowSum
 from harness.model.reading import Reading, Source, Status, unknown
 from harness.model.records import Site
 
@@ -50,6 +50,26 @@ class VcpuCounts(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
+class DataCounts(msgspec.Struct):
+    """Loads and stores of one vCPU in one window. All are event counts."""
+
+    vcpu: Count
+    lookups: Count
+    l1_hits: Count
+    stlb_hits: Count
+    walks_4k: Count
+    walks_2m: Count
+    walks_1g: Count
+    walks_not_mapped: Count
+    walks_16k: Count = 0
+
+    @property
+    def found(self) -> int:
+        """Lookups by what they found."""
+        walks = self.walks_4k + self.walks_16k + self.walks_2m + self.walks_1g
+        return self.l1_hits + self.stlb_hits + walks + self.walks_not_mapped
+
+
 class WatchCount(msgspec.Struct):
     """Executions of the instruction at one address."""
 
@@ -76,6 +96,7 @@ class Window(msgspec.Struct):
     vcpus: list[VcpuCounts]
     watch: list[WatchCount]
     sites: list[SiteCount]
+    data: list[DataCounts] = []  # empty: loads and stores were not followed
 
     @property
     def totals(self) -> Misses:
@@ -167,6 +188,12 @@ def _check(window: Window, vcpus: int) -> None:
             )
         if counts.flushes.keys() != window.vcpus[0].flushes.keys():
             raise TrialError(f"{where}: vCPU {counts.vcpu} counts other flushes than the first")
+    for data in window.data:
+        if data.found != data.lookups:
+            raise TrialError(
+                f"{where}, vCPU {data.vcpu}: hits and walks of loads and stores add up to "
+                f"{data.found}, not to {data.lookups} lookups"
+            )
     sites = sum((of_site(site) for site in window.sites), Misses())
     if sites != window.totals:
         raise TrialError(f"{where}: sites add up to {sites}, not to {window.totals}")
@@ -229,7 +256,8 @@ def _reading(metric: Metric, value: int, labels: Mapping[str, str]) -> Reading:
 
 
 def _whole(window: Window, at: Mapping[str, str]) -> list[Reading]:
-    """What has no origin: lookups, instructions, flushes.
+    """What has no origin: lookups, instructions, loads and stores where they were followed,
+    flushes.
 
     Raises DataError for flushes of a kind that has no metric.
     """
@@ -237,6 +265,11 @@ def _whole(window: Window, at: Mapping[str, str]) -> list[Reading]:
         _reading(metric, sum(getattr(vcpu, reader.count) for vcpu in window.vcpus), at)
         for metric, reader in read_by(WindowSum)
     ]
+    if window.data:
+        out += [
+            _reading(metric, sum(getattr(vcpu, reader.count) for vcpu in window.data), at)
+            for metric, reader in read_by(DataSum)
+        ]
     kinds = {reader.kind: metric for metric, reader in read_by(Flushes)}
     for kind in window.vcpus[0].flushes:
         if kind not in kinds:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness.metrics import shipped
+from harness.metrics.catalogue_data_side import DATA_SIDE
 from harness.metrics.catalogue_direct_map import DIRECT_MAP
 from harness.metrics.catalogue_itlb import ITLB
 from harness.metrics.catalogue_memory import MEMORY
@@ -21,7 +22,7 @@ from harness.metrics.readers import CountedCalls, Reader
 from harness.model.reading_spec import Kind, ReadingSpec, Section
 from harness.model.records import Manifest
 
-METRICS: tuple[Metric, ...] = (*ITLB, *TEXT, *DIRECT_MAP, *MEMORY, *TESTS, *WORK)
+METRICS: tuple[Metric, ...] = (*ITLB, *DATA_SIDE, *TEXT, *DIRECT_MAP, *MEMORY, *TESTS, *WORK)
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 R = TypeVar("R", bound=Reader)

@@ -4,7 +4,14 @@
 from typing import Literal
 
 from harness.metrics.metric import Metric
-from harness.metrics.readers import Flushes, MissesByOrigin, PerfEvent, Reader, WindowSum
+from harness.metrics.readers import (
+    DataSum,
+    Flushes,
+    MissesByOrigin,
+    PerfEvent,
+    Reader,
+    WindowSum,
+)
 from harness.model.reading_spec import Kind, Section
 
 Better = Literal["", "lower", "higher"]
@@ -29,6 +36,23 @@ def itlb_events(
         detail=detail,
         meaning=meaning,
         readers=readers,
+    )
+
+
+def data_events(
+    name: str, title: str, meaning: str, reader: DataSum, *, detail: bool = False
+) -> Metric:
+    """Events of loads and stores in a window."""
+    return Metric(
+        name=name,
+        title=title,
+        unit="event",
+        section=Section.DATA_TLB,
+        kind=Kind.COUNT,
+        better="" if detail else "lower",
+        detail=detail,
+        meaning=meaning,
+        readers=(reader,),
     )
 
 

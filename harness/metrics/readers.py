@@ -101,6 +101,15 @@ class WindowSum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataSum:
+    """A count of loads and stores in a window, over all vCPUs. ``count``: field of
+    ``DataCounts``."""
+
+    count: str
+    source: ClassVar[Source] = Source.MODEL
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flushes:
     """Flushes of one kind, as the model names it, in a window."""
 
@@ -153,6 +162,7 @@ Reader = (
     | EachFunction
     | CountedCalls
     | WindowSum
+    | DataSum
     | Flushes
     | MissesByOrigin
     | Operations

@@ -11,6 +11,7 @@ class Section(StrEnum):
     """Where a reading stands in a table; the order is the order of the sections."""
 
     ITLB = "iTLB"
+    DATA_TLB = "data TLB"
     TEXT = "BPF text and its mappings"
     SHOOTDOWN = "TLB shootdowns"
     DIRECT_MAP = "direct map"

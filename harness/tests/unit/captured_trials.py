@@ -44,6 +44,17 @@ def changed(raw: RawTrial, **fields: Any) -> RawTrial:
     return replace(raw, decoded=replace(raw.decoded, **fields))
 
 
+def followed(report: bytes) -> bytes:
+    """``report`` as if loads and stores had been followed: they found what the fetches did."""
+    found = json.loads(report)
+    for window in found["windows"]:
+        window["data"] = [
+            {k: v for k, v in vcpu.items() if not k.startswith(("insns", "flushes"))}
+            for vcpu in window["vcpus"]
+        ]
+    return json.dumps(found).encode()
+
+
 def coalesced(report: bytes) -> bytes:
     """``report`` as if the CPU had held all its 4 kB pages as parts of four."""
     document = json.loads(report)

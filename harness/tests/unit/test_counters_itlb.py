@@ -12,7 +12,7 @@ from harness.counters import itlb
 from harness.counters.attribution import Misses
 from harness.errors import DataError, TrialError
 from harness.model.reading import Status
-from harness.tests.unit.captured_trials import coalesced, trial
+from harness.tests.unit.captured_trials import coalesced, followed, trial
 
 Document = dict[str, Any]
 
@@ -47,6 +47,27 @@ def test_a_cpu_that_holds_four_pages_as_one() -> None:
     plain = itlb.decode(json.dumps(document()).encode())
     names = {reading.name for reading in itlb.readings(plain.windows[1], "w", None, "why")[0]}
     assert "itlb.walk_completed_coalesced_4k" not in names  # this CPU cannot have any
+
+
+def test_loads_and_stores_that_were_followed() -> None:
+    report = itlb.decode(followed(json.dumps(document()).encode()))
+    found = {r.name: r.value for r in itlb.readings(report.windows[1], "w", None, "why")[0]}
+    for name in ("walk_completed_4k", "walk_completed_2m_4m", "stlb_hit", "lookups"):
+        assert found[f"dtlb.{name}"] == sum(
+            r.value or 0
+            for r in itlb.readings(report.windows[1], "w", None, "why")[0]
+            if r.name == f"itlb.{name}" and r.labels.get("origin", "all") == "all"
+        )
+    plain = itlb.decode(json.dumps(document()).encode())
+    names = {reading.name for reading in itlb.readings(plain.windows[1], "w", None, "why")[0]}
+    assert not [name for name in names if name.startswith("dtlb.")]
+
+
+def test_loads_and_stores_that_do_not_add_up() -> None:
+    damaged = json.loads(followed(json.dumps(document()).encode()))
+    damaged["windows"][1]["data"][0]["stlb_hits"] += 1
+    with pytest.raises(TrialError, match="loads and stores add up to"):
+        itlb.decode(json.dumps(damaged).encode())
 
 
 def test_only_some_vcpus_that_hold_four_pages_as_one() -> None:

@@ -34,6 +34,7 @@ from harness.tests.unit.captured_trials import (
     VARIANTS,
     changed,
     coalesced,
+    followed,
     spec,
     trial,
 )
@@ -59,7 +60,7 @@ def busy() -> RawTrial:
         files[f"{edge}/proc/modules"] = trial(MIXED).files["workload/proc_modules"]
     zen = events.for_cpu(events.Cpu(vendor=events.AMD, family=0x19, model=0x11))
     assert raw.report is not None
-    raw = replace(raw, report=coalesced(raw.report), perf_events=zen)
+    raw = replace(raw, report=followed(coalesced(raw.report)), perf_events=zen)
     return changed(raw, files=files, absent={}, perf_status=129)
 
 
