@@ -100,7 +100,7 @@ def build_names(manifests: Sequence[Manifest]) -> dict[tuple[str, str], str]:
     images: dict[str, set[str]] = defaultdict(set)
     for manifest in manifests:
         for kernel in manifest.kernels:
-            images[kernel.name].add(kernel.image_sha256)
+            images[kernel.name].add(kernel.booted)
     names: dict[tuple[str, str], str] = {}
     for manifest in manifests:
         order = dict.fromkeys([k.name for k in manifest.kernels])

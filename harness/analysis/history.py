@@ -211,7 +211,7 @@ def inputs(manifest: Manifest, build: str, workload: str) -> dict[str, str]:
 
 
 def _kernel(kernel: KernelIdentity | None) -> str:
-    return kernel.image_sha256 if kernel else ""
+    return kernel.booted if kernel else ""
 
 
 _ReadingKey = tuple[str, Source, tuple[tuple[str, str], ...]]

@@ -339,6 +339,7 @@ def _result(todo: Plan, entry: cache.Entry) -> Kernel:
             base_sha256=todo.source.sha256,
             compiler=todo.tools.gcc,
             release=str(record.facts["release"]),
+            boot=variant.boot,
         ),
         title=variant.title,
         image=entry.path / "bzImage",

@@ -102,6 +102,12 @@ class KernelIdentity:
     base_sha256: str = ""
     compiler: str = ""
     release: str = ""  # uname -r as the image says
+    boot: tuple[str, ...] = ()  # words on its command line that other kernels do not get
+
+    @property
+    def booted(self) -> str:
+        """The image and how it is booted: equal for what cannot differ in what it does."""
+        return " ".join((self.image_sha256, *self.boot))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ class VariantSpec:
     series: tuple[str, ...] = ()  # folders below configs/patches, applied in order
     patches: int | None = None  # the first so many of them; None: all
     kconfig: tuple[str, ...] = ("base.config",)  # fragments below configs/kconfig, on tinyconfig
+    boot: tuple[str, ...] = ()  # words on its command line that the others do not get
     base: str = "linux-source-6.1"  # Debian package of the base source
     baseline: bool = False  # ratios are taken against this variant
     order: int = 0  # place in tables, after the baseline

@@ -60,7 +60,7 @@ def trial_payload(
         ),
         model=model,
         host_events=perf_events if on_host else (),
-        append=workload.boot,
+        append=(*kernel.identity.boot, *workload.boot),
         timeout_s=workload.timeout_s,
         work=work,
     )

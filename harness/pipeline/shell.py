@@ -49,7 +49,7 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
             pti=pti,
             console=work / trial_files.CONSOLE,
             channel=work / trial_files.CHANNEL,
-            append=("emb.shell",),
+            append=(*kernel.identity.boot, "emb.shell"),
             interactive=True,
         )
         streams = {"stdin": None, "stdout": None, "stderr": None}

@@ -62,6 +62,7 @@ def _build(manifest: Manifest, kernel: KernelIdentity) -> dict[str, Any]:
             "image_sha256": kernel.image_sha256,
             "config_sha256": kernel.config_sha256,
             "series_sha256": kernel.series_sha256,
+            **({"boot": " ".join(kernel.boot)} if kernel.boot else {}),
         },
     }
 

@@ -137,6 +137,7 @@ def _manifest(manifest: Manifest, variant: str) -> dict[str, object]:
     return {
         **{f"execmem_{key}": getattr(manifest, key) for key in (*keys, *hashes)},
         **({f"kernel_{k}": getattr(kernel, k) for k in KERNEL_KEYS} if kernel else {}),
+        **({"kernel_boot": " ".join(kernel.boot)} if kernel else {}),
         **{HOST.get(key, f"host_{key}"): value for key, value in manifest.host.items()},
     }
 

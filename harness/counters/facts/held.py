@@ -46,10 +46,15 @@ def _has_statistics(files: Files, edge: str) -> bool:
 
 
 def _statistics(files: Files, edge: str) -> Value:
-    used, free = (files.number(edge, STATISTICS, f"bytes_{kind}") for kind in ("used", "free"))
+    used, free, dead = (
+        files.number(edge, STATISTICS, f"bytes_{kind}") for kind in ("used", "free", "dead")
+    )
     if isinstance(used, Missing):
         return used
-    return free if isinstance(free, Missing) else used + free
+    if isinstance(free, Missing):
+        return free
+    # Kernels of series before bytes_dead keep such memory among what is free.
+    return used + free + (0 if isinstance(dead, Missing) else dead)
 
 
 def _sum(files: Files, edge: str, owners: tuple[str, ...]) -> Value:

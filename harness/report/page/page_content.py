@@ -109,10 +109,15 @@ def _blocks(one: answer.Answer, comparison: Comparison) -> list[Block]:
 
 def _provenance(manifests: Sequence[Manifest]) -> Iterator[tuple[str, Figures]]:
     for manifest in manifests:
+        # A column for what only some variants have.
+        boots = any(kernel.boot for kernel in manifest.kernels)
         yield (
             f"Kernels of {manifest.run}",
             Figures(
-                columns=("kernel", "release", "compiler", "image", "configuration", "series"),
+                columns=(
+                    *("kernel", "release", "compiler", "image", "configuration", "series"),
+                    *(["booted with"] if boots else []),
+                ),
                 rows=tuple(
                     (
                         kernel.name,
@@ -120,10 +125,11 @@ def _provenance(manifests: Sequence[Manifest]) -> Iterator[tuple[str, Figures]]:
                         kernel.compiler or "not known",
                         *(_hash(h) for h in (kernel.image_sha256, kernel.config_sha256)),
                         _hash(kernel.series_sha256),
+                        *([" ".join(kernel.boot)] if boots else []),
                     )
                     for kernel in manifest.kernels
                 ),
-                words=6,
+                words=7,
             ),
         )
         yield (

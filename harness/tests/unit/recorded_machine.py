@@ -61,7 +61,9 @@ def prepared(
         frozen=frozen,
         kernels={
             name: Kernel(
-                identity=KernelIdentity(name=name, image_sha256=name),
+                identity=KernelIdentity(
+                    name=name, image_sha256=name, boot=definitions.variants()[name].boot
+                ),
                 title=name,
                 image=Path("/nowhere"),
                 variant=definitions.variants()[name],

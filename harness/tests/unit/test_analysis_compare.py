@@ -319,11 +319,13 @@ def test_refusals_name_key_and_values(change: Callable[[Manifest], Manifest], sa
     assert any(said in note for note in allowed.notes)
 
 
-def built_elsewhere(run: LoadedRun, **known: str) -> LoadedRun:
+def built_elsewhere(run: LoadedRun, *, config_sha256: str = "", release: str = "") -> LoadedRun:
     """``run`` with its last kernel as one that others built."""
     *rest, last = run.manifest.kernels
-    other = replace(last, base="", compiler="", config_sha256="", base_sha256="")
-    kernels = (*rest, replace(other, **known))
+    other = replace(
+        last, base="", compiler="", config_sha256=config_sha256, base_sha256="", release=release
+    )
+    kernels = (*rest, other)
     return run._replace(manifest=replace(run.manifest, kernels=kernels))
 
 

@@ -213,6 +213,8 @@ def test_memory_held_for_all_text() -> None:
     rest = sum(owners[o] for o in ("ftrace", "kprobe", "module"))
     assert at_close(stats)["text.held_bytes"].value == 128 + rest
     assert at_close(stats)["bpf.text.held_bytes"].value == 128
+    lost = {"close/execmem/stats": b"bytes_used 100\nbytes_free 28\nbytes_dead 4096\n"}
+    assert at_close(lost)["bpf.text.held_bytes"].value == 128 + 4096
 
 
 def test_modules_that_cannot_be_read_are_not_supported() -> None:

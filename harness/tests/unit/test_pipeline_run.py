@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.history import inputs
 from harness.config import definitions
 from harness.counters import events, host_perf
 from harness.doctor import RecordedFacts
@@ -436,3 +437,19 @@ def test_the_watchdog_takes_a_counter_where_perf_runs_beside_it(
     spec = replace(made.spec(), counters=counters, mode=mode)
     facts = RecordedFacts(files={WATCHDOG: "1"})
     assert len(perf_sets(spec, facts)) == sets
+
+
+def test_a_variant_is_booted_with_words_of_its_own(captured: Path, tmp_path: Path) -> None:
+    target = Altered(RecordedTarget(folder=captured), {}, [])
+    request = RunRequest(
+        suite="smoke", kernels="execmem,execmem-no-tail", settings={"counters": "model"},
+        out=tmp_path,
+    )  # fmt: skip
+    outcome = run(request, Progress(quiet=True), machine(target))
+    words = {payload.spec.variant: payload.append for payload in target.seen}
+    own = ("execmem=notail",)
+    assert words["execmem-no-tail"] == (*own, *words["execmem"])
+    manifest = load_run(outcome.path).manifest
+    assert {k.name: k.boot for k in manifest.kernels} == {"execmem": (), "execmem-no-tail": own}
+    one, other = (inputs(manifest, k.name, "trig-kprobe")["kernel"] for k in manifest.kernels)
+    assert one != other
