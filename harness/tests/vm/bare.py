@@ -39,6 +39,20 @@ mount -t debugfs debugfs /sys/kernel/debug
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
 bpf_symbols() { grep -E 'bpf_(prog|trampoline|dispatcher)_' /proc/kallsyms | grep -F '[bpf]'; }
 page_table() { sed "s/^/PT $1 /" /sys/kernel/debug/page_tables/kernel | grep -E ' x  '; }
+user_page_table() {
+    sed 's/^/USER PT /' /sys/kernel/debug/page_tables/current_user | grep -E ' x  '
+}
+# 1,024 bytes of the kernel at a hexadecimal address, as words of 8: what a line of a trace holds.
+peek() {
+    mount -t tracefs tracefs /sys/kernel/tracing
+    words=$(for i in 0 1; do printf ' w%d=@0x%x:x64[64]' $i $((0x$1 + i * 512)); done)
+    echo "p:peek do_sys_openat2$words" >/sys/kernel/tracing/kprobe_events || return
+    echo 1 >/sys/kernel/tracing/events/kprobes/peek/enable
+    cat /proc/version >/dev/null
+    echo 0 >/sys/kernel/tracing/events/kprobes/peek/enable
+    grep -m1 'peek:' /sys/kernel/tracing/trace | sed 's/.*peek: /PEEK /'
+    echo >/sys/kernel/tracing/kprobe_events
+}
 stats() { sed "s/^/STATS $1 /" /sys/kernel/debug/execmem/stats; }
 memory() { grep -E '^(DirectMap|Slab)' /proc/meminfo | sed "s/^/MEM $1 /"; }
 """
@@ -102,13 +116,15 @@ def console_of(
     timeout_s: float = 200,
     mode: Mode = Mode.EXACT,
     smp: int = 1,
+    numa_nodes: int = 1,
 ) -> str:
     """What variant ``name`` printed while it ran ``script``, which must come to its end."""
     _initramfs(kernel(name), script, folder / "initrd")
     vm = VmRequest(
         kernel=kernel(name).image, initrd=folder / "initrd", mode=mode, smp=smp,
         memory_mib=memory_mib, seed=1, pti=pti, console=folder / "console",
-        channel=folder / "channel", append=append, kaslr=kaslr,
+        channel=folder / "channel", append=(*kernel(name).identity.boot, *append), kaslr=kaslr,
+        numa_nodes=numa_nodes,
     )  # fmt: skip
     ended = boot(vm, timeout_s=timeout_s)
     console = (folder / "console").read_text(errors="replace")

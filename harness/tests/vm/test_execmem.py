@@ -3,12 +3,15 @@
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from harness.model.trial_settings import Mode
+from harness.targets.qemu import argv
+from harness.targets.qemu.argv import CPU_TCG
 from harness.tests.vm.bare import SPLAT, console_of, entry_of, tagged
 
 pytestmark = pytest.mark.vm
@@ -21,6 +24,9 @@ for try in $(seq 300); do ls -l /proc/$one/fd | grep -q bpf_link && break; sleep
 xdp_run
 bpf_symbols | sed 's/^/LIVE /'
 page_table live
+user_page_table
+grep -w _etext /proc/kallsyms | sed 's/^/ETEXT /'
+peek $(bpf_symbols | grep -m1 bpf_dispatcher_ | cut -c-16)
 kill $one; wait
 sleep 1
 page_table left
@@ -34,6 +40,12 @@ cd /
 insmod /test_execmem.ko small_pages=1 hold=600 threads=2 loops=150
 stats held
 """
+SPARE_SCRIPT = """\
+stats fresh
+insmod /test_execmem.ko threads=2 loops=50 && rmmod test_execmem
+stats left
+"""
+"""Text that comes and goes, where none of it is on the kernel's own page."""
 CHURN = int(os.environ.get("EXECMEM_BENCH_CHURN", "3000"))
 """Loads and unloads on the checked build; 100000 is an hour's work, not CI's."""
 LARGEST = 16000 if CHURN < 10000 else 300
@@ -46,6 +58,10 @@ stats after; memory after; page_table after
 echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak
 sed 's/^/LEAK /' /sys/kernel/debug/kmemleak
 """
+INT3 = 0xCC
+KERNEL_START = 0xFFFFFFFF81000000
+"""Where kernel text is without KASLR."""
+MODULES = range(0xFFFFFFFFA0000000, 0xFFFFFFFFFF000000)
 REACH = range(0xFFFFFFFF80000000, 0xFFFFFFFFFF000000)
 """From where the kernel image is mapped to the end of the module range: 2 GB."""
 
@@ -65,6 +81,8 @@ class Case:
     append: tuple[str, ...] = ()
     kaslr: bool = False
     memory_mib: int = 1024
+    numa_nodes: int = 1
+    cpu: str = CPU_TCG
     large: bool = True
     verdicts: int = 7
 
@@ -74,6 +92,18 @@ CASES = {
     "nosmp": Case("execmem", RUN_BPF + self_test(), append=("nosmp",)),
     "nohugevmalloc": Case(
         "execmem", RUN_BPF + self_test(small_pages="1"), append=("nohugevmalloc",)
+    ),
+    "no-tail": Case("execmem", SPARE_SCRIPT + RUN_BPF, append=("execmem=notail",), kaslr=True),
+    "two-nodes": Case("execmem", RUN_BPF + self_test(), append=("execmem=notail",), numa_nodes=2),
+    # Intel's, so that pti=auto isolates, and without PCID, so that kernel text is global.
+    "pti-auto": Case(
+        "execmem",
+        RUN_BPF + self_test(),
+        append=("pti=auto", "nopcid"),
+        cpu=f"{CPU_TCG},vendor=GenuineIntel",
+    ),
+    "kasan-of-modules": Case(
+        "execmem-kasan-modules", RUN_BPF + self_test(), append=("execmem=notail",), memory_mib=3072
     ),
     "no-modules": Case("execmem-no-modules", RUN_BPF, verdicts=0),
     "debug_pagealloc": Case(
@@ -105,10 +135,12 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="module")
 def console(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("boot")
-    return console_of(
-        case.kernel, case.script, folder, append=case.append, kaslr=case.kaslr,
-        memory_mib=case.memory_mib, timeout_s=900,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(argv, "CPU_TCG", case.cpu)
+        return console_of(
+            case.kernel, case.script, folder, append=case.append, kaslr=case.kaslr,
+            memory_mib=case.memory_mib, numa_nodes=case.numa_nodes, timeout_s=900,
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -168,6 +200,145 @@ def test_small_pages_are_counted_and_given_back(case: Case, console: str) -> Non
     # A dispatcher keeps its page for good, on every build.
     assert int(after["bytes_used"]) - int(before["bytes_used"]) in (0, 4096)
     assert after["large_pages"] == "0"
+
+
+def kernel_end(console: str) -> int:
+    """The first page after the kernel's own text."""
+    (line,) = tagged(console, "ETEXT ")
+    return (int(line.split()[0], 16) + 4095) & ~4095
+
+
+def test_the_kernels_own_page_is_shared_unless_told_not_to(
+    case: Case, console: str, live: dict[str, int]
+) -> None:
+    tail = range(kernel_end(console), (kernel_end(console) + (2 << 20) - 1) & ~((2 << 20) - 1))
+    on_it = [name for name, address in live.items() if address in tail]
+    assert on_it == ([] if "execmem=notail" in case.append else list(live))
+    if case.kaslr and on_it:
+        assert min(live.values()) - tail.start > 4096, "text is at a known distance"
+
+
+def test_user_space_does_not_see_text(case: Case, console: str, live: dict[str, int]) -> None:
+    table = tagged(console, "USER PT ")
+    assert table, "isolation is off"
+    shown = [x for x in table if int(x.split("-")[0], 16) == KERNEL_START]
+    assert len(shown) == (1 if "pti=auto" in case.append else 0)
+    assert [name for name, address in live.items() if entry_of(table, address)] == []
+
+
+def test_what_is_not_written_of_a_dispatcher_traps(case: Case, console: str) -> None:
+    words = [
+        int(word, 16).to_bytes(8, "little")
+        for line in tagged(console, "PEEK ")
+        for word in re.findall(r"0x[0-9a-f]+", line.partition(")")[2])
+    ]
+    if not case.verdicts:
+        assert words == [], "this kernel has kprobes"
+        return
+    text = b"".join(words)
+    assert len(text) == 1024
+    # For one program: less than 100 bytes, with the padding of its branch targets.
+    assert text[:4] != bytes([INT3] * 4)
+    assert set(text[128:]) == {INT3}
+
+
+def test_one_large_page_is_kept_for_who_comes_next(case: Case, console: str) -> None:
+    if not case.script.startswith(SPARE_SCRIPT):
+        assert tagged(console, "STATS left ") == []
+        return
+    fresh, left = (
+        dict(line.split() for line in tagged(console, f"STATS {when} "))
+        for when in ("fresh", "left")
+    )
+    assert (fresh["large_pages"], left["large_pages"]) == ("0", "1")
+    assert left["bytes_used"] == fresh["bytes_used"] == "0"
+    assert left["text_tail_bytes"] == "0"
+
+
+FAULTS_SCRIPT = """\
+hold() { insmod /test_execmem.ko threads=1 loops=1 small_pages=1 hold=600 "$@"; }
+cd /sys/kernel/debug/fail_page_alloc
+echo N >ignore-gfp-wait; echo N >ignore-gfp-highmem; echo 0 >verbose; echo -1 >times
+
+# An area that cannot be given back: no place for text, until it can.
+cd ../fail_function
+echo -1 >times; echo 0 >verbose; echo execmem_unprotect >inject
+echo 0xfffffffffffffff4 >execmem_unprotect/retval
+hold; echo 100 >probability; rmmod test_execmem; stats dead
+hold; stats beside; page_table beside
+echo 0 >probability; rmmod test_execmem; stats revived
+
+# Large pages where small ones were, while somebody reads the page tables.
+cd ../fail_page_alloc
+echo 9 >min-order; echo 100 >probability; hold; stats small; rmmod test_execmem
+echo 0 >probability
+(while :; do cat /sys/kernel/debug/page_tables/kernel >/dev/null; done) & reader=$!
+sleep 1; hold; kill $reader; stats read; page_table read; rmmod test_execmem
+
+# Memory for a page now and then, never for a chunk.
+echo 0 >min-order; echo Y >task-filter; echo 80 >probability
+hold scarce=1; echo 0 >probability; page_table scarce; rmmod test_execmem
+stats end
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return console_of(
+        "execmem-debug", FAULTS_SCRIPT, tmp_path_factory.mktemp("faults"), memory_mib=3072,
+        append=("execmem=notail",), timeout_s=1200,
+    )  # fmt: skip
+
+
+def stats_of(console: str, when: str) -> dict[str, int]:
+    return {k: int(v) for k, v in (x.split() for x in tagged(console, f"STATS {when} "))}
+
+
+def text_entries(console: str, when: str) -> list[tuple[int, int, str]]:
+    """First address, pages and level of the executable ranges that are not the kernel's own."""
+    found = []
+    for line in tagged(console, f"PT {when} "):
+        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+        if start in MODULES:
+            found.append((start, (end - start) >> 12, line.split()[-1]))
+    return found
+
+
+@pytest.mark.long
+def test_faults_leave_nothing_wrong(faulty: str) -> None:
+    assert [line for line in faulty.splitlines() if re.search(SPLAT, line)] == []
+    assert "FAILED" not in faulty
+
+
+@pytest.mark.long
+def test_no_text_is_put_where_permissions_are_unknown(faulty: str) -> None:
+    dead, beside = stats_of(faulty, "dead"), stats_of(faulty, "beside")
+    assert (dead["bytes_dead"], dead["bytes_used"]) == (2 << 20, 0)
+    assert (beside["bytes_dead"], beside["bytes_used"]) == (2 << 20, 600 * 4096)
+    assert beside["large_pages"] == 2
+    assert sum(pages for _, pages, level in text_entries(faulty, "beside") if level == "pmd") == (
+        512 * 3
+    )
+    assert stats_of(faulty, "revived")["bytes_dead"] == 0
+
+
+@pytest.mark.long
+def test_pages_are_called_large_that_are_mapped_so(faulty: str) -> None:
+    assert stats_of(faulty, "small")["large_pages"] == 1  # the one that was kept
+    entries = text_entries(faulty, "read")
+    small = sum(pages for _, pages, level in entries if level == "pte")
+    assert small > 0, "nobody was reading the page tables when a chunk was mapped"
+    assert stats_of(faulty, "read")["large_pages"] * 512 == sum(
+        pages for _, pages, level in entries if level == "pmd"
+    )
+
+
+@pytest.mark.long
+def test_small_areas_do_not_take_the_room_of_large_ones(faulty: str) -> None:
+    entries = text_entries(faulty, "scarce")
+    slots = Counter(start >> 21 for start, _, level in entries if level == "pte")
+    assert sum(slots.values()) > 20
+    assert max(slots.values()) > 1
 
 
 @pytest.fixture(scope="module")
