@@ -401,6 +401,20 @@ def bisect(kernels: tuple[str, ...], metric: str, quiet: bool, **chosen: Any) ->
         sys.exit(EXIT_TRIAL_FAILED)
 
 
+@cli.command()
+@common
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def anatomy(kernels: str | None, quiet: bool, as_json: bool) -> None:
+    """Say what all modules of a kernel are made of, in bytes and pages.
+
+    Reads the module files of one kernel, of a distribution's package for example, and lays them
+    out as the kernel does: how many page-table entries of 4 kB they take, and how many of 2 MB
+    would do. Nothing is loaded.
+    """
+    found = pipeline.module_anatomy(kernels, pipeline.Progress(quiet=quiet))
+    pipeline.show_anatomy(*found, as_json=as_json)
+
+
 @cli.command("list")
 @click.option("--workloads", is_flag=True, help="Only the workloads.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

@@ -11,6 +11,7 @@ import os
 from harness.kernel import Kernel
 from harness.paths import cache_dir
 from harness.pipeline import cache_table, caching, checkout, prepare
+from harness.pipeline.anatomy import module_anatomy, show_anatomy
 from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
 from harness.pipeline.doctoring import doctor, tuning
@@ -66,6 +67,7 @@ __all__ = [
     "export_notes",
     "folder_history",
     "listing",
+    "module_anatomy",
     "nightly",
     "profile_names",
     "refuse_empty",
@@ -76,6 +78,7 @@ __all__ = [
     "run",
     "shell",
     "show",
+    "show_anatomy",
     "show_history",
     "show_profiles",
     "show_validation",

@@ -6,6 +6,7 @@ For checks of the kernel alone, on kernels that the guest image may not even sta
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -85,8 +86,8 @@ def _make(names: str, *, bench: bool) -> tuple[tuple[Kernel, ...], Path | None]:
     return tuple(made.kernels), made.bench.path if made.bench else None
 
 
-def _initramfs(made: Kernel, script: str, path: Path) -> None:
-    modules = [m for name in MODULES for m in (made.modules or Path("/nowhere")).rglob(name)]
+def _initramfs(made: Kernel, script: str, path: Path, names: Sequence[str]) -> None:
+    modules = [m for name in names for m in (made.modules or Path("/nowhere")).rglob(name)]
     busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
     executable = stat.S_IFREG | 0o755
     entries = [
@@ -117,9 +118,10 @@ def console_of(
     mode: Mode = Mode.EXACT,
     smp: int = 1,
     numa_nodes: int = 1,
+    modules: Sequence[str] = MODULES,
 ) -> str:
     """What variant ``name`` printed while it ran ``script``, which must come to its end."""
-    _initramfs(kernel(name), script, folder / "initrd")
+    _initramfs(kernel(name), script, folder / "initrd", modules)
     vm = VmRequest(
         kernel=kernel(name).image, initrd=folder / "initrd", mode=mode, smp=smp,
         memory_mib=memory_mib, seed=1, pti=pti, console=folder / "console",
