@@ -84,6 +84,7 @@ def _pages(prefix: str, title: str, noun: str) -> Pick:
 LINES: Mapping[str, tuple[Pick, ...]] = {
     "walks_4k": (_itlb("itlb.walk_completed_4k", "4 kB walks", "all", "all text"),),
     "walks_4k_bpf": (_itlb("itlb.walk_completed_4k", "4 kB walks", "bpf", "BPF text"),),
+    "walks_4k_module": (_itlb("itlb.walk_completed_4k", "4 kB walks", "module", "module text"),),
     "walks_coalesced": (
         _itlb("itlb.walk_completed_coalesced_4k", "coalesced walks", "all", "all text"),
     ),
@@ -101,6 +102,7 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
         _itlb("itlb.walk_completed_2m_4m", "2 MB walks", "all", "all text", Per.OPERATION),
     ),
     "stlb_bpf": (_itlb("itlb.stlb_hit", "STLB hits", "bpf", "BPF text"),),
+    "stlb_module": (_itlb("itlb.stlb_hit", "STLB hits", "module", "module text"),),
     "perf_misses": (_itlb("iTLB-load-misses", "iTLB-load-misses", "all", "all text"),),
     "corunner_4k": (
         _itlb("itlb.walk_completed_4k", "4 kB walks", "corunner", "co-runner", Per.OPERATION),
@@ -155,6 +157,7 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
     "load_p50": (_own("load.latency", "load latency, p50", kind="load", quantile="p50"),),
     "load_p99": (_own("load.latency", "load latency, p99", kind="load", quantile="p99"),),
     "load_rate": (_own("load.rate", "programs loaded"),),
+    "hot_rate": (_own("hot.rate", "operations"),),
     "flushes_per_load": (_own("tlb.remote_flush.per_1k_loads", "remote flushes, 1,000 loads"),),
     "splits_per_load": (_own("direct_map.splits_2m.per_1k_loads", "2 MB splits, 1,000 loads"),),
     "race_loads": (_own("race.loads", "modules loaded in parallel"),),
@@ -230,6 +233,17 @@ WORKLOADS: Mapping[str, tuple[str, ...]] = {
         "flushes",
         "splits",
         "held",
+        *_MUST_BE_NONE,
+    ),
+    "modules-hot": (
+        "walks_4k",
+        "walks_4k_module",
+        "walks_2m",
+        "stlb_module",
+        "perf_misses",
+        "module_text",
+        "module_would_do",
+        "hot_rate",
         *_MUST_BE_NONE,
     ),
     "modules-race": (

@@ -92,6 +92,17 @@ def test_modules_are_mapped_and_counted(tmp_path: Path) -> None:
     assert sum(pages) * 4096 == value(record, "modules.bytes", at="close")
 
 
+def test_hot_modules_walk(tmp_path: Path) -> None:
+    (record,) = trials(tmp_path, "modules-hot", "bpf_prog_pack", processes=8, rounds=5).values()
+    algorithms = value(record, "hot.algorithms")
+    assert algorithms >= 12
+    assert value(record, "ops") == algorithms * 8 * 5
+    pages = value(record, "modules.text.pages_4k", at="open")
+    assert pages > algorithms
+    assert value(record, "itlb.walk_completed_4k", origin="module") >= pages / 2
+    assert value(record, "itlb.walk_completed_2m_4m", origin="module") == 0
+
+
 def test_ageing_gives_a_curve(tmp_path: Path) -> None:
     (record,) = trials(
         tmp_path, "ageing", "bpf_prog_pack", cycles=2, loads=60, population=10, rounds=20
