@@ -34,6 +34,8 @@ OWNERS: Mapping[str, str] = {
     "kernel_clone": "stack",
     "fork_idle": "stack",
 }
+MAPPED: Mapping[str, str] = {"bpf_jit_binary_pack_alloc": "bpf_prog_pack_alloc"}
+"""Functions that map text from memory in one piece, by those that they do it for."""
 OWNER_NAMES = (*dict.fromkeys(OWNERS.values()), "other")
 BPF_TEXT_OWNERS = ("bpf_text", "bpf_trampoline")
 SHARED_OWNER = "execmem"
@@ -57,6 +59,7 @@ _ZONE = re.compile(r"^Node \d+, zone\s+\w+((?:\s+\d+)+)\s*$")
 def vmalloc_callers(text: str) -> dict[str, int]:
     """/proc/vmallocinfo: bytes of memory (pages, not address space) by the function that
     allocated them; areas that are kept mapped after their release ("unpurged") hold none.
+    Areas that map memory from elsewhere ("vmap") hold it where it is text, of ``MAPPED``.
 
     Raises DataError, with the line, for one that is not recognised.
     """
@@ -67,13 +70,17 @@ def vmalloc_callers(text: str) -> dict[str, int]:
             raise DataError(f"line {number} is not a vmalloc area: {line[:QUOTED]!r}")
         details = area["rest"] or ""
         pages = _PAGES.search(details)
-        if not pages:
-            continue  # device memory, per-CPU address space, unpurged areas
         caller = _CALLER.match(details)
-        if not caller:
+        name = caller["name"].partition(".")[0] if caller else ""  # a part that gcc split off
+        if pages and not caller:
             raise DataError(f"line {number} names no caller: {line[:QUOTED]!r}")
-        name = caller["name"].partition(".")[0]  # a part of a function that gcc split
-        by_caller[name] = by_caller.get(name, 0) + int(pages[1]) * PAGE_BYTES
+        if pages:
+            held = int(pages[1]) * PAGE_BYTES
+        elif name in MAPPED and "vmap" in details.split():
+            name, held = MAPPED[name], int(area["size"]) - PAGE_BYTES  # less the guard page
+        else:
+            continue  # device memory, per-CPU address space, unpurged areas
+        by_caller[name] = by_caller.get(name, 0) + held
     if not by_caller:
         raise DataError("no area with memory in it")
     return by_caller

@@ -37,6 +37,17 @@ def test_areas_without_memory_of_their_own_hold_none() -> None:
     assert memory.vmalloc_callers(text) == {"f": 4 * 4096}
 
 
+def test_packs_of_memory_in_one_piece_hold_what_they_map() -> None:
+    """As on pack-on-large-area; the writable copy of a program that is being loaded is no text."""
+    caller = "bpf_jit_binary_pack_alloc+0x7b/0x150"
+    text = (
+        f"0x(____ptrval____)-0x(____ptrval____) 2101248 {caller} vmap\n"
+        f"0x(____ptrval____)-0x(____ptrval____)   16384 {caller} pages=3 vmalloc N0=3\n"
+    )
+    found = memory.vmalloc(text)
+    assert (found["bpf_text"], found["other"]) == (2 << 20, 3 * 4096)
+
+
 def test_slab_pages() -> None:
     caches = memory.slab_caches(kept("close/proc/slabinfo"))
     assert caches["RAWv6"] == 4 * 4096
