@@ -108,7 +108,7 @@ def test_no_modules_at_all() -> None:
     assert (found.modules, found.total("bytes"), found.total("pages")) == (0, 0, 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(compiled: Path, data: st.DataObject) -> None:
     whole = bytearray(compiled.read_bytes())
