@@ -2,7 +2,7 @@
 """The one door for subprocesses.
 
 Every command of the program goes through ``run`` (to its end) or ``start`` (in the
-background): argument vectors only, never a shell; output teed to a log when asked;
+background): argument vectors only, no shell reads them; output teed to a log when asked;
 a timeout kills the whole process group; leaving the program kills what it started.
 """
 

@@ -73,6 +73,8 @@ def read(path: Path) -> ModuleFile:
     name = path.name.partition(".ko")[0].replace("-", "_")
     try:
         elf = ELFFile(BytesIO(opener(path.read_bytes())))
+        if elf["e_machine"] != "EM_X86_64":
+            raise ValueError(f"it is for {elf['e_machine']}, not x86-64")
         return _module(elf, name)
     except Exception as error:  # whatever the decompressors and pyelftools make of damage
         raise DataError(f"{path} is not a module: {error}") from error

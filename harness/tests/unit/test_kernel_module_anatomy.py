@@ -69,6 +69,14 @@ def test_compressed_modules(compiled: Path, tmp_path: Path, suffix: str, pack: o
         read(path)
 
 
+def test_a_module_of_another_machine(compiled: Path, tmp_path: Path) -> None:
+    image = bytearray(compiled.read_bytes())
+    image[18:20] = (183).to_bytes(2, "little")  # EM_AARCH64
+    (tmp_path / "a.ko").write_bytes(image)
+    with pytest.raises(DataError, match="for EM_AARCH64, not x86-64"):
+        read(tmp_path / "a.ko")
+
+
 def test_a_compression_that_is_not_known(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.ko\.zst: compressed as \.zst"):
         read(tmp_path / "a.ko.zst")
