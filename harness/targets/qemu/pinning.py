@@ -56,11 +56,21 @@ def told(vcpus: int) -> str:
     return ",".join(map(str, cpus)) if cpus else f"not pinned: fewer than {vcpus} cores"
 
 
+def vcpu_threads(pid: int) -> dict[int, int]:
+    """vCPU -> its thread's id, of those that QEMU, the process ``pid``, has by now."""
+    try:
+        tasks = sorted(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return {}  # it has ended
+    named = ((_VCPU.fullmatch(read(f"{task}/comm")), task) for task in tasks)
+    return {int(match[1]): int(task.name) for match, task in named if match}
+
+
 class Pinner:
     """Puts the vCPU threads of a QEMU on ``cpus``, as they come."""
 
     def __init__(self, pid: int, cpus: tuple[int, ...]) -> None:
-        self._tasks = Path(f"/proc/{pid}/task")
+        self._pid = pid
         self._cpus = cpus
         self._left = set(range(len(cpus)))
 
@@ -68,17 +78,10 @@ class Pinner:
         """Pin the threads that are there and not pinned yet."""
         if not self._left:
             return
-        for task in self._threads():
-            match = _VCPU.fullmatch(read(f"{task}/comm"))
-            if match and int(match[1]) in self._left:
+        for vcpu, thread in vcpu_threads(self._pid).items():
+            if vcpu in self._left:
                 try:
-                    os.sched_setaffinity(int(task.name), {self._cpus[int(match[1])]})
+                    os.sched_setaffinity(thread, {self._cpus[vcpu]})
                 except OSError:
                     continue  # it has ended, or the CPU is not ours to use
-                self._left.discard(int(match[1]))
-
-    def _threads(self) -> list[Path]:
-        try:
-            return sorted(self._tasks.iterdir())
-        except OSError:
-            return []
+                self._left.discard(vcpu)

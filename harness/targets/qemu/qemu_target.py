@@ -30,7 +30,9 @@ class QemuTarget:
         work = payload.work
         request = vm_request(payload)
         image.join(layers(payload), request.initrd)
-        counting = HostCounting(payload.host_events, work / trial_files.HOST_COUNTS)
+        counting = HostCounting(
+            payload.host_events, payload.spec.smp, work / trial_files.HOST_COUNTS
+        )
 
         def progress(text: str) -> None:
             if text == MEASURING:

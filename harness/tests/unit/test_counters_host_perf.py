@@ -2,12 +2,14 @@
 """perf's intervals on the host as readings of a window that the host saw open."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import proc
 from harness.counters import events, host_perf
 from harness.counters.events import Event
 from harness.counters.host_perf import LATE_S, HostCounts, within
@@ -15,6 +17,7 @@ from harness.counters.perf_stat_parser import Row, State
 from harness.errors import DataError
 from harness.model.reading import Reading, Status
 from harness.targets.qemu import host_counting
+from harness.targets.qemu.pinning import vcpu_threads
 
 WALKS = Event(name="r0285", reading=events.WALK_4K, vendor_name="itlb_misses.walk_completed_4k")
 
@@ -124,8 +127,38 @@ def test_the_guest_alone_is_counted() -> None:
 
 
 def test_the_window_opens_once_whatever_a_workload_says_later(tmp_path: Path) -> None:
-    counting = host_counting.HostCounting(["r0285"], tmp_path / "out")
+    counting = host_counting.HostCounting(["r0285"], 1, tmp_path / "out")
     counting.opens()
     first = counting.opened_s
     counting.opens()
     assert counting.opened_s == first
+
+
+LATE_VCPU = """
+import threading, time
+def vcpu():
+    open("/proc/thread-self/comm", "w").write("CPU 0/KVM")
+    time.sleep(60)
+time.sleep(0.3)
+threading.Thread(target=vcpu, daemon=True).start()
+time.sleep({lives})
+"""
+
+
+def test_counting_begins_when_the_vcpus_are_there() -> None:
+    """perf counts the threads that it finds: one that comes later may be in none of its counts."""
+    with proc.start([sys.executable, "-c", LATE_VCPU.format(lives=60)]) as late:
+        assert vcpu_threads(late.pid) == {}
+        assert host_counting.vcpus_have_come(late.pid, 1)
+        assert list(vcpu_threads(late.pid)) == [0]
+
+
+def test_nothing_is_counted_of_a_qemu_without_its_vcpus(tmp_path: Path) -> None:
+    """It counts nothing, instead of what other threads did."""
+    with proc.start([sys.executable, "-c", "import time; time.sleep(60)"]) as none:
+        assert not host_counting.vcpus_have_come(none.pid, 1, timeout_s=0.2)
+    with proc.start([sys.executable, "-c", LATE_VCPU.format(lives=0)]) as short:
+        assert not host_counting.vcpus_have_come(short.pid, 2)
+        with host_counting.HostCounting(["r0285"], 1, tmp_path / "out").of(short.pid):
+            assert short.poll() is not None
+    assert not Path(tmp_path, "out").exists()
