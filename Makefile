@@ -15,6 +15,9 @@ given    = $(if $($(1)),--$(call lower,$(1)) '$($(1))')
 OPTIONS  = $(foreach name,$(NAMED),$(call given,$(name))) \
            $(foreach param,$(PARAMS),--param '$(param)') $(ARGS)
 
+# What Python has compiled is kept: tests start many interpreters.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup bench nightly timer test test-long check format lock clean
 

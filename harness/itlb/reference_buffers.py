@@ -9,7 +9,7 @@ shortcuts: a flush visits every entry, and every lookup searches.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SIZES = ("4k", "16k", "2m", "1g")
 SHIFT = {"4k": 12, "16k": 14, "2m": 21, "1g": 30}
@@ -25,8 +25,7 @@ class Page:
     guest: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A cached translation: ``size`` of it is held, of the page ``whole``."""
 
     page: int
@@ -125,6 +124,10 @@ class Ways:
         return cls([usable[i : i + length] for i in range(0, len(usable), length)])
 
 
+Cell = tuple[int, int]
+"""Set and way of an entry."""
+
+
 class Buffer:
     """One translation buffer."""
 
@@ -144,9 +147,9 @@ class Buffer:
         limit = geometry.get("pcids", "all")
         self.pcids: int | None = None if limit == "all" else limit
         self.recent = [0]  # tags, the current one first
-        self.sets: list[list[Entry | None]] = [[None] * self.ways for _ in range(self.count)]
+        self.entries: dict[Cell, Entry] = {}
         self.policies: dict[int, Tree | Groups | Oldest] = {}  # of sets that were used
-        self.rows: dict[tuple[str, int, int], list[tuple[int, int]]] = {}  # that were asked for
+        self.known: dict[tuple[int, str], list[Cell]] = {}  # cells that were asked for
 
     def where(self, page: int, size: str) -> tuple[int, list[int]]:
         """The set and the ways in it for a page number."""
@@ -157,13 +160,15 @@ class Buffer:
         row = page % rows
         return row % self.count, groups[row // self.count]
 
-    def cells(self, page: int, size: str) -> list[tuple[int, int]]:
+    def cells(self, page: int, size: str) -> list[Cell]:
         """Set and way of every entry that may hold a page number."""
+        if (page, size) not in self.known:
+            self.known[page, size] = self._cells(page, size)
+        return self.known[page, size]
+
+    def _cells(self, page: int, size: str) -> list[Cell]:
         number, ways = self.where(page, size)
-        row = (size, number, ways[0])
-        if row not in self.rows:
-            self.rows[row] = [(number, way) for way in ways]
-        return self.rows[row]
+        return [(number, way) for way in ways]
 
     def policy(self, number: int) -> Tree | Groups | Oldest:
         """Who decides in that set."""
@@ -175,24 +180,26 @@ class Buffer:
         """The entry there was used."""
         self.policy(number).touch(way)
 
-    def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
+    def victim(self, cells: list[Cell]) -> Cell:
         """Which of ``cells``, all taken, is replaced."""
         number = cells[0][0]
         return number, self.policy(number).victim([way for _, way in cells])
 
     def state(self) -> object:
         """What later answers depend on."""
-        return self.sets, {number: policy.state() for number, policy in self.policies.items()}
+        return sorted(self.entries.items()), {
+            number: policy.state() for number, policy in self.policies.items()
+        }
 
     def lookup(self, address: int, size: str, tag: int) -> Entry | None:
         """The entry for ``address``, now used; None on a miss. ``size`` is one that it holds."""
         page = address >> SHIFT[size]
-        for number, way in self.cells(page, size):
-            entry = self.sets[number][way]
-            if entry and entry.page == page and entry.size == size:
+        for cell in self.cells(page, size):
+            entry = self.entries.get(cell)
+            if entry is not None and entry.page == page and entry.size == size:
                 if not (entry.is_global or entry.tag == tag):
                     continue
-                self.touch(number, way)
+                self.touch(*cell)
                 return entry
         return None
 
@@ -200,10 +207,10 @@ class Buffer:
         """Put the translation in, in the first free way or over the victim."""
         page = address >> SHIFT[size]
         cells = self.cells(page, size)
-        free = [(number, way) for number, way in cells if self.sets[number][way] is None]
-        number, way = free[0] if free else self.victim(cells)
-        self.sets[number][way] = Entry(page, size, whole, tag, is_global)
-        self.touch(number, way)
+        free = (cell for cell in cells if cell not in self.entries)
+        cell = next(free, None) or self.victim(cells)
+        self.entries[cell] = Entry(page, size, whole, tag, is_global)
+        self.touch(*cell)
 
     def select(self, tag: int) -> None:
         """CR3 was written: ``tag`` is the current one. Tags beyond the limit are given up."""
@@ -216,7 +223,7 @@ class Buffer:
 
     def drop(self, which: Callable[[Entry], bool]) -> None:
         """Forget every entry for which ``which`` holds."""
-        self.sets = [[None if e and which(e) else e for e in ways] for ways in self.sets]
+        self.entries = {cell: e for cell, e in self.entries.items() if not which(e)}
 
 
 def bits(page: int, first: int, count: int) -> int:
@@ -229,17 +236,11 @@ class SkewedBuffer(Buffer):
 
     def __init__(self, geometry: dict[str, Any]) -> None:
         super().__init__(geometry)
-        self.used: dict[tuple[int, int], int] = {}  # entry -> when it was last used
+        self.used: dict[Cell, int] = {}  # entry -> when it was last used
         self.now = 0
-        self.known: dict[tuple[int, str], list[tuple[int, int]]] = {}  # cells that were asked for
 
-    def cells(self, page: int, size: str) -> list[tuple[int, int]]:
+    def _cells(self, page: int, size: str) -> list[Cell]:
         """In way ``w``: the lowest bits rotated left by ``w``, xor all higher chunks of bits."""
-        if (page, size) not in self.known:
-            self.known[page, size] = self._cells(page, size)
-        return self.known[page, size]
-
-    def _cells(self, page: int, size: str) -> list[tuple[int, int]]:
         width = self.count.bit_length() - 1
         groups = self.placement[size].groups
         choice = len(groups).bit_length() - 1
@@ -259,13 +260,13 @@ class SkewedBuffer(Buffer):
         self.now += 1
         self.used[number, way] = self.now
 
-    def victim(self, cells: list[tuple[int, int]]) -> tuple[int, int]:
+    def victim(self, cells: list[Cell]) -> Cell:
         """Which of ``cells``, all taken, was used longest ago."""
         return min(cells, key=self.used.__getitem__)
 
     def state(self) -> object:
         """What later answers depend on."""
-        return self.sets, sorted(self.used, key=self.used.__getitem__)
+        return sorted(self.entries.items()), sorted(self.used, key=self.used.__getitem__)
 
 
 def buffer_of(geometry: dict[str, Any]) -> Buffer:

@@ -22,8 +22,8 @@ from harness.tests.unit.itlb_driver import (
 )
 
 # Lookups compared for each profile: in CI two million for all of them together.
-LOOKUPS = 200_000 if os.environ.get("CI") else 20_000
-TRACE = 10_000
+LOOKUPS = 200_000 if os.environ.get("CI") else 10_000
+TRACE = 5_000
 
 SKYLAKE = plugin.profile_path("skylake-sp")
 

@@ -30,20 +30,19 @@ def booted(
         console=tmp_path / "console",
         channel=tmp_path / "channel",
     )
-    return session.boot(request, timeout_s=2.0, silent_s=silent_s)
+    return session.boot(request, timeout_s=1.0, silent_s=silent_s)
 
 
 def test_a_silent_guest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result = booted(monkeypatch, tmp_path, "touch console channel; exec sleep 60", 0.2)
     assert result.stopped == "nothing written after 0.2 s of wall time"
     assert result.returncode is None
-    assert result.seconds < 2
 
 
 @pytest.mark.parametrize("file", ["console", "channel"])
 def test_one_that_writes_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
     result = booted(monkeypatch, tmp_path, f"echo x >{file}; exec sleep 60", 0.2)
-    assert result.stopped == "timed out after 2 s of wall time; killed"
+    assert result.stopped == "timed out after 1 s of wall time; killed"
 
 
 def test_a_guest_that_ends_is_not_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
