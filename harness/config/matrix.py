@@ -33,12 +33,12 @@ def trials(
             for settings in suite.settings:
                 values = {name: getattr(settings, name) for name in SUITE_SETTINGS}
                 values["counters"] = counters
+                values["memory_mib"] = settings.memory_mib or workload.memory_mib
                 out += [
                     TrialSpec(
                         variant=variant,
                         workload=workload.name,
                         seed=seed,
-                        memory_mib=workload.memory_mib,
                         params=merged,
                         **values,
                     )

@@ -183,6 +183,17 @@ class SuiteSettings:
             )
         }
     )
+    memory_mib: Annotated[int, Meta(ge=0, le=1 << 20)] = field(
+        metadata={
+            "setting": Setting(
+                help="Guest memory in MiB; 0: what the workload asks for.",
+                default=0,
+                title="memory",
+                unit=" MiB",
+                label=False,
+            )
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,11 +204,7 @@ class TrialSettings(SuiteSettings):
     smp: Annotated[int, Meta(ge=1, le=8192)] = field(
         metadata=SuiteSettings.__dataclass_fields__["smp"].metadata
     )
-    memory_mib: int = field(
-        metadata={
-            "setting": Setting(help="Guest memory.", title="memory", unit=" MiB", label=False)
-        }
-    )
+    memory_mib: int = field(metadata=SuiteSettings.__dataclass_fields__["memory_mib"].metadata)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def test_a_suites_key_reaches_every_trial(name: str) -> None:
     counters = chosen.shared.counters
     trials = matrix.trials(chosen, ["a"], [WORKLOAD], counters, {})
     assert {getattr(trial, name) for trial in trials} == {other(name)}
-    assert {trial.memory_mib for trial in trials} == {512}
+    memory = other(name) if name == "memory_mib" else WORKLOAD.memory_mib
+    assert {trial.memory_mib for trial in trials} == {memory}
 
 
 @pytest.mark.parametrize("name", NAMES)

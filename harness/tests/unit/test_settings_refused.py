@@ -166,7 +166,10 @@ def test_too_many_seeds_are_counted_not_made(text: str) -> None:
         (RunRequest(settings={"pti": ("on", "on")}), "settings: pti[1]: on is there twice"),
         (RunRequest(settings={"smp": 0}), "settings: smp: Expected `int` >= 1 (it is 0)"),
         (RunRequest(settings={"cpus": 2}), "settings: cpus: there is no such setting"),
-        (RunRequest(settings={"memory_mib": 0}), "settings: memory_mib: there is no such setting"),
+        (
+            RunRequest(settings={"memory_mib": -1}),
+            "settings: memory_mib: Expected `int` >= 0 (it is -1)",
+        ),
         (
             RunRequest(settings={"profile": "z80", "counters": "none"}),
             "settings: profile: no CPU profile 'z80'",
