@@ -72,7 +72,7 @@ def qemu_argv(request: VmRequest) -> list[str]:
         str(request.smp),
         "-m",
         str(request.memory_mib),
-        *_nodes(request),
+        *_memory(request),
         "-seed",
         str(request.seed),
         "-kernel",
@@ -86,17 +86,23 @@ def qemu_argv(request: VmRequest) -> list[str]:
     ]
 
 
-def _nodes(request: VmRequest) -> Sequence[str]:
-    """NUMA nodes with a share of the memory each; QEMU shares out the vCPUs."""
+def _memory(request: VmRequest) -> Sequence[str]:
+    """Memory in one piece, or a share of it for each NUMA node; QEMU shares out the vCPUs.
+
+    Nothing is reserved: a guest may have more than the host, as long as it does not touch it.
+    """
     if request.numa_nodes == 1:
-        return []
-    words = []
+        return ["-machine", "memory-backend=memory", *_backend("memory", request.memory_mib)]
+    words: list[str] = []
     share, rest = divmod(request.memory_mib, request.numa_nodes)
     for node in range(request.numa_nodes):
-        size = share + (rest if node == 0 else 0)
-        words += ["-object", f"memory-backend-ram,id=node{node},size={size}M"]
+        words += _backend(f"node{node}", share + (rest if node == 0 else 0))
         words += ["-numa", f"node,nodeid={node},memdev=node{node}"]
     return words
+
+
+def _backend(name: str, mib: int) -> Sequence[str]:
+    return ["-object", f"memory-backend-ram,id={name},size={mib}M,reserve=off"]
 
 
 def _cpu(request: VmRequest) -> Sequence[str]:
