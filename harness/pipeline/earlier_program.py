@@ -5,6 +5,7 @@ One run is of one program: trials of two agents or two models would not belong t
 """
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import proc
@@ -46,11 +47,13 @@ def resume(
     folder: Path,
     progress: Progress,
     *,
+    options: Sequence[str] = (),
     jobs: int | None = None,
     project: Path = PROJECT,
 ) -> bool:
     """Resume the run in the folder ``run`` with the program of ``commit``; whether it came to an
-    end. What it says goes to standard error; ``folder`` gets its checkout.
+    end. What it says goes to standard error; ``folder`` gets its checkout. ``options`` are those
+    that were given beside --resume, which programs took that could not tell them from a manifest.
 
     Raises UserError where it refuses too, InfrastructureError where it cannot be set up.
     """
@@ -60,6 +63,7 @@ def resume(
     setup = ["make", "--no-print-directory", "-C", str(checkout), "setup"]
     proc.run(setup, timeout=SETUP_TIMEOUT_S, on_line=progress.say)
     command = [str(checkout / ".venv/bin/execmem-bench"), "run", "--resume", str(run)]
+    command += options
     command += ["--jobs", str(jobs)] if jobs else []
     command += ["--quiet"] if progress.quiet else []
     stop = threading.Event()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a run is asked for, settled against its suite before anything is built."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from harness.doctor import Use
 from harness.errors import UserError
 from harness.itlb import plugin as itlb
 from harness.model.specs import Scalar, SuiteSpec, WorkloadSpec
-from harness.model.trial_settings import Counters, Mode
+from harness.model.trial_settings import Counters, Mode, setting_text
 from harness.paths import RESULTS
 from harness.pipeline import resuming, running_kernel
 from harness.pipeline.choose import Choice, choose, uses
@@ -127,6 +128,29 @@ def given_options(request: RunRequest) -> dict[str, object]:
     beside = ("resume", "again", "out", "jobs", "settings")
     absent = {"trace": False, "params": {}}
     return {n: v for n, v in values.items() if n not in beside and v != absent.get(n)}
+
+
+def as_options(request: RunRequest) -> list[str]:
+    """The options of the command line that say what was asked for, but where and how fast."""
+    given = given_options(request)
+    words: list[str] = []
+    for name in ("kernels", "suite", "workload", "baseline"):
+        words += [f"--{name.removesuffix('s')}", str(given[name])] if name in given else []
+    if seeds := request.seeds:  # one alone would be a count
+        words += [
+            "--seeds",
+            ",".join(map(str, seeds)) if len(seeds) > 1 else f"{seeds[0]}-{seeds[0]}",
+        ]
+    for name, value in request.settings.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            chosen = value if isinstance(value, tuple) else (value,)
+            words += [flag, "both" if len(chosen) > 1 else setting_text(chosen[0])]
+    for name, value in request.params.items():
+        words += ["--param", f"{name}={json.dumps(value).strip(chr(34))}"]
+    return words + ["--trace"] * request.trace
 
 
 def as_saved(request: RunRequest, saved: resuming.SavedRun) -> RunRequest:

@@ -80,7 +80,7 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
             progress.say(f"run {saved.manifest.run} is complete: nothing to resume")
             return RunOutcome(path=saved.path, done=0, failed=0, interrupted=False)
         if request.resume is not None and earlier_program.needed(saved.manifest.program_commit):
-            return _by_earlier(saved, progress, request.jobs)
+            return _by_earlier(saved, request, progress)
         request = planning.as_saved(request, saved)
     planned = planning.plan(request, machine) if saved is None else planning.plan_of(saved, machine)
     auto = planned.asked is Counters.AUTO and planned.choice.mode is not Mode.LOCAL
@@ -100,14 +100,17 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
         return _run(request, planned, prepared, progress, machine)
 
 
-def _by_earlier(saved: resuming.SavedRun, progress: Progress, jobs: int | None) -> RunOutcome:
+def _by_earlier(saved: resuming.SavedRun, request: RunRequest, progress: Progress) -> RunOutcome:
     """Resume the run with the program that began it."""
     manifest = saved.manifest
     before = load_run(saved.path).records
     begun_by = manifest.program_commit
     progress.say(f"run {manifest.run} was begun by program {begun_by}, which has to end it")
     with scratch() as folder:
-        ended = earlier_program.resume(saved.path, begun_by, folder, progress, jobs=jobs)
+        ended = earlier_program.resume(
+            saved.path, begun_by, folder, progress,
+            options=planning.as_options(request), jobs=request.jobs,
+        )  # fmt: skip
     done = [record for record in load_run(saved.path).records if record not in before]
     failed = sum(record.status is not TrialStatus.OK for record in done)
     return RunOutcome(path=saved.path, done=len(done), failed=failed, interrupted=not ended)

@@ -8,10 +8,12 @@ down how it was called.
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from harness import proc
+from harness import pipeline, proc
+from harness.cli import cli
 from harness.errors import InfrastructureError, UserError
-from harness.pipeline import earlier_program
+from harness.pipeline import RunRequest, earlier_program, planning
 from harness.pipeline.progress import Progress
 
 MAKEFILE = """\
@@ -84,8 +86,11 @@ def test_it_is_called_with_the_run_and_says_its_own(project: Path, tmp_path: Pat
     program(project, "exit 99")
     run = tmp_path / "run"
     quiet = Progress(quiet=True)
-    assert earlier_program.resume(run, began, tmp_path, quiet, jobs=2, project=project)
-    assert calls.read_text() == f"|run --resume {run} --jobs 2 --quiet\n"
+    options = ["--trace"]
+    assert earlier_program.resume(
+        run, began, tmp_path, quiet, options=options, jobs=2, project=project
+    )
+    assert calls.read_text() == f"|run --resume {run} --trace --jobs 2 --quiet\n"
 
 
 @pytest.mark.parametrize(("status", "ended"), [(4, True), (130, False)])
@@ -110,3 +115,27 @@ def test_one_that_cannot_be_set_up_is_said(project: Path, tmp_path: Path) -> Non
     began = commit(project, "Makefile", "setup:\n\techo no such package; false\n")
     with pytest.raises(proc.CommandError, match="no such package"):
         earlier_program.resume(tmp_path, began, tmp_path, Progress(quiet=True), project=project)
+
+
+@pytest.mark.parametrize("seeds", ["2,5", "3", "7-7"])
+def test_options_are_handed_on_as_they_were_given(
+    monkeypatch: pytest.MonkeyPatch, seeds: str
+) -> None:
+    """The words make the same request again."""
+    asked = [
+        *("-k", "upstream,a=b c", "--suite", "smoke", "--pti", "both", "--seeds", seeds),
+        *("--mode", "fast", "--no-kaslr", "--data-side", "-p", "instances=3", "--trace"),
+        *("-p", "placement=spread", "--baseline", "upstream", "-w", "churn"),
+    ]
+    requests: list[RunRequest] = []
+
+    def kept(request: RunRequest, _: Progress) -> None:
+        requests.append(request)
+        raise UserError("not run", "")
+
+    monkeypatch.setattr(pipeline, "run", kept)
+    CliRunner().invoke(cli, ["run", *asked])
+    CliRunner().invoke(cli, ["run", *planning.as_options(requests[0])])
+    assert requests[0] == requests[1]
+    assert requests[0].settings["pti"] == ("on", "off")
+    assert planning.as_options(RunRequest(resume="x", jobs=3)) == []
