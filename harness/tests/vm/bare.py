@@ -86,7 +86,9 @@ def _make(names: str, *, bench: bool) -> tuple[tuple[Kernel, ...], Path | None]:
     return tuple(made.kernels), made.bench.path if made.bench else None
 
 
-def _initramfs(made: Kernel, script: str, path: Path, names: Sequence[str]) -> None:
+def _initramfs(
+    made: Kernel, script: str, path: Path, names: Sequence[str], files: Sequence[cpio.Entry]
+) -> None:
     modules = [m for name in names for m in (made.modules or Path("/nowhere")).rglob(name)]
     busybox = next(p for p in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if p.exists())
     executable = stat.S_IFREG | 0o755
@@ -99,6 +101,7 @@ def _initramfs(made: Kernel, script: str, path: Path, names: Sequence[str]) -> N
             for source in PROGRAMS
         ),
         *(cpio.Entry(name=m.name, mode=stat.S_IFREG | 0o644, source=m) for m in modules),
+        *files,
         cpio.regular("init", (PRELUDE + script + EPILOGUE).encode(), 0o755),
     ]
     with path.open("wb") as out:
@@ -119,9 +122,13 @@ def console_of(
     smp: int = 1,
     numa_nodes: int = 1,
     modules: Sequence[str] = MODULES,
+    files: Sequence[cpio.Entry] = (),
 ) -> str:
-    """What variant ``name`` printed while it ran ``script``, which must come to its end."""
-    _initramfs(kernel(name), script, folder / "initrd", modules)
+    """What variant ``name`` printed while it ran ``script``, which must come to its end.
+
+    ``modules`` are in its root, where the kernel has them, and so are ``files``.
+    """
+    _initramfs(kernel(name), script, folder / "initrd", modules, files)
     vm = VmRequest(
         kernel=kernel(name).image, initrd=folder / "initrd", mode=mode, smp=smp,
         memory_mib=memory_mib, seed=1, pti=pti, console=folder / "console",
