@@ -149,7 +149,8 @@ def as_options(request: RunRequest) -> list[str]:
             chosen = value if isinstance(value, tuple) else (value,)
             words += [flag, "both" if len(chosen) > 1 else setting_text(chosen[0])]
     for name, value in request.params.items():
-        words += ["--param", f"{name}={json.dumps(value).strip(chr(34))}"]
+        text = value if isinstance(value, str) else json.dumps(value)
+        words += ["--param", f"{name}={text}"]
     return words + ["--trace"] * request.trace
 
 

@@ -5,6 +5,7 @@ For checks of the kernel alone, on kernels that the guest image may not even sta
 """
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,6 +167,16 @@ def booted(name: str, script: str, folder: Path, *, pti: str) -> Booted:
 def tagged(console: str, tag: str) -> list[str]:
     """The lines that the script printed behind ``tag``, without it."""
     return [x[len(tag) :] for x in console.splitlines() if x.startswith(tag)]
+
+
+def stats_of(console: str, when: str) -> dict[str, int]:
+    """The allocator's statistics that the script printed as ``when``, by name."""
+    return {k: int(v) for k, v in map(str.split, tagged(console, f"STATS {when} "))}
+
+
+def self_test_verdicts(console: str) -> dict[str, str]:
+    """Test of the allocator's own test module -> "ok" or "FAILED"."""
+    return dict(re.findall(r"test_execmem: (\w+): (ok|FAILED)", console))
 
 
 def entry_of(table: list[str], address: int) -> str:

@@ -12,7 +12,14 @@ import pytest
 from harness.model.trial_settings import Mode
 from harness.targets.qemu import argv
 from harness.targets.qemu.argv import CPU_TCG
-from harness.tests.vm.bare import SPLAT, console_of, entry_of, tagged
+from harness.tests.vm.bare import (
+    SPLAT,
+    console_of,
+    entry_of,
+    self_test_verdicts,
+    stats_of,
+    tagged,
+)
 
 pytestmark = pytest.mark.vm
 
@@ -175,8 +182,8 @@ def test_nothing_is_wrong_with_the_kernel(console: str) -> None:
 
 
 def test_the_allocators_own_test_passes(case: Case, console: str) -> None:
-    verdicts = re.findall(r"test_execmem: (\w+): (ok|FAILED)", console)
-    assert [name for name, word in verdicts if word != "ok"] == []
+    verdicts = self_test_verdicts(console)
+    assert set(verdicts.values()) <= {"ok"}
     assert len(verdicts) == case.verdicts
 
 
@@ -308,10 +315,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> str:
         "execmem-debug", FAULTS_SCRIPT, tmp_path_factory.mktemp("faults"), memory_mib=3072,
         append=("execmem=notail",), timeout_s=1200,
     )  # fmt: skip
-
-
-def stats_of(console: str, when: str) -> dict[str, int]:
-    return {k: int(v) for k, v in (x.split() for x in tagged(console, f"STATS {when} "))}
 
 
 def text_entries(console: str, when: str) -> list[tuple[int, int, str]]:

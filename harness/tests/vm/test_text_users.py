@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import pytest
 
 from harness.model.trial_settings import Mode
-from harness.tests.vm.bare import MODULES, SPLAT, console_of, entry_of, tagged
+from harness.tests.vm.bare import (
+    MODULES,
+    SPLAT,
+    console_of,
+    entry_of,
+    self_test_verdicts,
+    stats_of,
+    tagged,
+)
 
 pytestmark = [pytest.mark.vm, pytest.mark.long]
 
@@ -65,8 +73,6 @@ sleep 1
 stats after
 """
 ITS = "indirect_target_selection=force"
-TAIL = range(0xFFFFFFFF81000000, 0xFFFFFFFFA0000000)
-"""Where the kernel image is, with the rest of its last text page."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +118,6 @@ def console(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
     )  # fmt: skip
 
 
-def stats_of(console: str, when: str) -> dict[str, int]:
-    return {k: int(v) for k, v in map(str.split, tagged(console, f"STATS {when} "))}
-
-
 def text_of(console: str, when: str) -> dict[str, list[int]]:
     """Symbol -> the addresses of its text."""
     found: dict[str, list[int]] = {}
@@ -131,10 +133,10 @@ def test_nothing_is_wrong_with_the_kernel(console: str) -> None:
 
 
 def test_the_allocators_own_test_passes(case: Case, console: str) -> None:
-    verdicts = re.findall(r"test_execmem: (\w+): (ok|FAILED)", console)
-    assert [name for name, word in verdicts if word != "ok"] == []
+    verdicts = self_test_verdicts(console)
+    assert set(verdicts.values()) <= {"ok"}
     names = {"types", "private", "binary", "threads"}
-    assert names <= {name for name, _ in verdicts} or case.kernel == "execmem-no-modules"
+    assert names <= verdicts.keys() or case.kernel == "execmem-no-modules"
 
 
 def test_probes_and_traces_hit(console: str) -> None:
