@@ -172,8 +172,10 @@ def _model(
     return out, sites
 
 
-CYCLE_ORIGINS = ("all", "user", "kernel_image")
-"""Text that never moves. Other addresses can be attributed only at window edges."""
+ALL, DYNAMIC = "all", "dynamic"
+STANDING = ("user", "kernel_image")
+"""Text that never moves. Whose another address was is known only at window edges: in a cycle all
+of it together is ``DYNAMIC``, of programs, trampolines and modules."""
 
 
 def _model_by_cycle(
@@ -206,9 +208,26 @@ def _model_by_cycle(
             readings += itlb.user_text(counted, "", text.origin, text.start, text.end)
         for reading in readings:
             origin = reading.labels.get("origin")
-            if origin in (*CYCLE_ORIGINS, *own) or reading.name.startswith("insn."):
+            if origin in (ALL, *STANDING, *own) or reading.name.startswith("insn."):
                 labels = {"cycle": str(one.cycle)} | ({"origin": origin} if origin else {})
                 out.append(replace(reading, labels=labels))
+        out += _dynamic(readings, {"cycle": str(one.cycle)})
+    return out
+
+
+def _dynamic(readings: Sequence[Reading], at: Mapping[str, str]) -> list[Reading]:
+    """What ``readings`` of one window count for text that may have moved since."""
+    by_origin = {(r.name, r.labels.get("origin")): r for r in readings}
+    out = []
+    for (name, origin), total in by_origin.items():
+        if origin != ALL:
+            continue
+        parts = [by_origin[name, standing] for standing in STANDING]
+        left = total.value
+        for part in parts:
+            left = None if left is None or part.value is None else left - part.value
+        doubtful = next((r for r in (total, *parts) if r.value is None), total)
+        out.append(replace(doubtful, value=left, labels={**at, "origin": DYNAMIC}))
     return out
 
 

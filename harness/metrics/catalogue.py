@@ -66,6 +66,7 @@ ORIGIN_TITLES: dict[str, str] = {
     "kernel_image": "kernel image",
     "user": "user text",
     "corunner": "of it, the co-runner's",
+    "dynamic": "text that comes and goes",
     "rest": "other text",
 }
 """Origins that tables show, in order."""

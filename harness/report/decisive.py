@@ -176,6 +176,9 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
     "curve_corunner": (
         _cycle("itlb.walk_completed_4k", "4 kB walks, co-runner", origin="corunner"),
     ),
+    "curve_programs": (_cycle("dose.programs", "programs that each call runs"),),
+    "curve_dynamic": (_cycle("itlb.walk_completed_4k", "4 kB walks, dynamic", origin="dynamic"),),
+    "curve_held": (_cycle("bpf.text.held_bytes", "memory held, BPF text"),),
     "curve_walks": (_cycle("itlb.walk_completed_4k", "4 kB walks, user text", origin="user"),),
 }
 """What a line shows, by its name: choices, best first."""
@@ -218,6 +221,7 @@ WORKLOADS: Mapping[str, tuple[str, ...]] = {
         "held",
         *_MUST_BE_NONE,
     ),
+    "dose": ("curve_programs", "curve_dynamic", "curve_held", *USUAL),
     "ageing": (
         "curve_4k",
         "curve_splits",

@@ -110,8 +110,12 @@ def test_the_model_counts_by_cycle_what_does_not_move() -> None:
         for r in found.readings
         if r.labels.get("window") == "measured" and "origin" in r.labels
     }
-    walks = {r.labels["origin"]: r.value for r in by_cycle if r.name == "itlb.walk_completed_4k"}
-    assert set(walks) == {"all", "user", "kernel_image"}
+    walks = {
+        r.labels["origin"]: r.value or 0 for r in by_cycle if r.name == "itlb.walk_completed_4k"
+    }
+    assert set(walks) == {"all", "user", "kernel_image", "dynamic"}
+    assert walks["all"] == sum(value for origin, value in walks.items() if origin != "all")
+    assert walks.pop("dynamic") > 0
     for origin, value in walks.items():
         assert value == measured["itlb.walk_completed_4k", origin]
     assert [r.value for r in by_cycle if r.name == "cycle.seconds"] == [0.005]
