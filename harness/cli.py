@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line: options to a call of the pipeline; errors to one line and an exit code."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,82 @@ def nightly(**chosen: Any) -> None:
     if fail and night.shown.bad:
         sys.exit(EXIT_REGRESSION)
     if night.outcome.failed:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
+@cli.command()
+@common
+@selection(pipeline.DEFAULT_SUITE)
+@out_folder("Folder that gets the run's folder.")
+@click.option("--baseline", metavar="KERNEL", help=BASELINE_HELP)
+@click.option("--trace", is_flag=True, help="Keep each trial's page trace, which `replay` takes.")
+@click.option(
+    "--verify",
+    metavar="PERCENT",
+    default="0%",
+    show_default=True,
+    help="Also print the keys of so many trials with .again: to be computed by another machine "
+    "as well, and compared by `collect`.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def plan(**chosen: Any) -> None:
+    """Make a run without its trials, and print a key for each, one a line.
+
+    For runs on many machines: `trial KEY` computes one, wherever this program is set up and the
+    run's manifest.json is, and `collect` puts the results together. Exact mode only.
+    """
+    progress = pipeline.Progress(quiet=chosen.pop("quiet"))
+    as_json = chosen.pop("as_json")
+    verify = options.percentage(chosen.pop("verify"), "--verify")
+    made = pipeline.plan_trials(_run_request(chosen), progress, verify=verify)
+    progress.say(f"planned in {made.path}")
+    if as_json:
+        document = {"run": str(made.path), "keys": made.keys, "again": made.again}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo("\n".join([*made.keys, *made.again]))
+
+
+@cli.command()
+@click.argument("key")
+@click.option(
+    "--plan", metavar="RUN", help="The run that was planned. Default: the latest with KEY."
+)
+@out_folder("Folder that has the planned run.")
+@click.option("--quiet", is_flag=True, help="Say nothing but results and errors.")
+def trial(key: str, plan: str | None, out: Path, quiet: bool) -> None:
+    """Compute the trial that KEY names, as `plan` printed it; nothing where it is there.
+
+    The result appears at once, as the folder trials/KEY of the run. A failed one is computed
+    again.
+    """
+    try:
+        done = pipeline.compute(key, out, pipeline.Progress(quiet=quiet), plan=plan)
+    except pipeline.Interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+    failure = done.record.failure
+    words = "there already" if done.before else f"{done.record.wall_seconds:.0f} s"
+    click.echo(
+        f"{key}: {words if failure is None else f'FAILED ({failure.kind}): {failure.message}'}"
+    )
+    if failure is not None:
+        sys.exit(EXIT_TRIAL_FAILED)
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@out_folder("Folder that has the planned run.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def collect(run_name: str, folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Put the trials of a planned run together, from its folder and from FOLDERS.
+
+    Two results of one key that are not equal are an error that names both machines. Ends with 4
+    where a trial is missing or failed.
+    """
+    done = pipeline.collect(run_name, folders, out)
+    click.echo(json.dumps(done.document, indent=2) if as_json else "\n".join(done.lines))
+    if not done.whole:
         sys.exit(EXIT_TRIAL_FAILED)
 
 

@@ -43,6 +43,17 @@ def params(items: tuple[str, ...]) -> dict[str, Scalar]:
     return out
 
 
+def percentage(text: str, option: str) -> float:
+    """``"2%"`` or ``"2"``: a percentage from 0 to 100. Raises UserError for anything else."""
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:
+        raise UserError(f"{option} {text!r:.60}", "give a percentage from 0% to 100%")
+    return value
+
+
 def scalar(text: str) -> Scalar:
     """The narrowest of bool, int, float and str that ``text`` writes."""
     if text in ("true", "false"):

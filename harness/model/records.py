@@ -88,6 +88,7 @@ class TrialRecord:
     verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip
     started: str = ""  # UTC, ISO 8601
     wall_seconds: float = 0.0
+    machine: str = ""  # who computed it, where several machines make one run
 
 
 @dataclass(frozen=True, kw_only=True)

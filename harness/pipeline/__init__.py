@@ -14,6 +14,7 @@ from harness.pipeline import cache_table, caching, checkout, prepare
 from harness.pipeline.anatomy import module_anatomy, show_anatomy
 from harness.pipeline.bisecting import Bisection, BisectRequest, bisect
 from harness.pipeline.caching import DAYS as PRUNE_DAYS
+from harness.pipeline.collecting import Collected, collect
 from harness.pipeline.doctoring import doctor, tuning
 from harness.pipeline.history_view import FolderHistory, folder_history, refuse_empty, show_history
 from harness.pipeline.nightly import NightOutcome, NightRequest, nightly
@@ -25,6 +26,8 @@ from harness.pipeline.reproducing import Reproduction, reproduce, reproduction_j
 from harness.pipeline.run import RunOutcome, run
 from harness.pipeline.shell import shell
 from harness.pipeline.site import write_otava, write_site
+from harness.pipeline.spreading import Computed, Spread, compute, plan_trials
+from harness.pipeline.trial import Interrupted
 from harness.pipeline.validation import Validation, profile_names, validate
 from harness.pipeline.views import (
     comparison,
@@ -48,7 +51,10 @@ __all__ = [
     "REPLAYABLE",
     "BisectRequest",
     "Bisection",
+    "Collected",
+    "Computed",
     "FolderHistory",
+    "Interrupted",
     "NightOutcome",
     "NightRequest",
     "Progress",
@@ -56,11 +62,14 @@ __all__ = [
     "Reproduction",
     "RunOutcome",
     "RunRequest",
+    "Spread",
     "Validation",
     "bisect",
     "build",
     "cache",
+    "collect",
     "comparison",
+    "compute",
     "describe_kernels",
     "doctor",
     "export",
@@ -69,6 +78,7 @@ __all__ = [
     "listing",
     "module_anatomy",
     "nightly",
+    "plan_trials",
     "profile_names",
     "refuse_empty",
     "replay",

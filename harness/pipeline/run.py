@@ -16,13 +16,11 @@ from harness import doctor
 from harness.config import definitions
 from harness.counters import events
 from harness.counters.events import Event
-from harness.errors import UserError
 from harness.model.records import Manifest, TrialRecord, TrialStatus
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline import (
     earlier_program,
-    fit,
     manifests,
     planning,
     pmu,
@@ -30,21 +28,20 @@ from harness.pipeline import (
     running_kernel,
 )
 from harness.pipeline.choose import choose, uses
-from harness.pipeline.frozen import freeze
 from harness.pipeline.interruptible import interruptible
 from harness.pipeline.keeping import keep_record
 from harness.pipeline.machine import Machine
 from harness.pipeline.machine_lock import held_for
 from harness.pipeline.planning import Plan, RunRequest
-from harness.pipeline.prepare import Prepared, names
+from harness.pipeline.prepare import Prepared
 from harness.pipeline.progress import Progress
+from harness.pipeline.readying import ready
 from harness.pipeline.trial import Interrupted, TrialContext, run_trial
 from harness.report import wording
 from harness.scratch import scratch, sweep
 from harness.store import (
     Run,
     create_run,
-    folder_errors,
     load_run,
     remaining,
     resume_run,
@@ -83,20 +80,7 @@ def run(request: RunRequest, progress: Progress, machine: Machine | None = None)
             return _by_earlier(saved, request, progress)
         request = planning.as_saved(request, saved)
     planned = planning.plan(request, machine) if saved is None else planning.plan_of(saved, machine)
-    auto = planned.asked is Counters.AUTO and planned.choice.mode is not Mode.LOCAL
-    model = auto or planned.choice.counters.by_model
-    with scratch() as folder:
-        with folder_errors(folder):
-            frozen = freeze(planned.workloads, planned.suite.shared.profile, folder)
-        kernels = planning.kernel_text(request, planned.suite)
-        if request.baseline is not None:
-            _check_baseline(request.baseline, names(kernels, progress))
-        isolation = dict.fromkeys(one.pti for one in planned.suite.settings)
-        check = fit.checker((spec for spec, _ in planned.workloads), isolation)
-        source = saved.kernel_source if saved else None
-        prepared = machine.prepare(
-            kernels, frozen, progress, model=model, check=check, source=source
-        )
+    with ready(request, planned, saved, progress, machine) as prepared:
         return _run(request, planned, prepared, progress, machine)
 
 
@@ -171,14 +155,6 @@ def _open(request: RunRequest, manifest: Manifest) -> Iterator[tuple[Run, tuple[
     with writer:
         resuming.check_provenance(writer.manifest, manifest)
         yield writer, remaining(writer.manifest, records)
-
-
-def _check_baseline(asked: str, kernels: Sequence[str]) -> None:
-    if asked not in kernels:
-        raise UserError(
-            f"--baseline {asked!r} is not a kernel of this run",
-            f"give one of: {', '.join(kernels)}",
-        )
 
 
 def parallel(asked: int | None, mode: Mode, memory_mib: int) -> int:

@@ -41,7 +41,7 @@ def load_run(path: Path) -> LoadedRun:
     path, value) for anything that cannot be trusted.
     """
     folder = path.parent if path.name in (MANIFEST, RECORDS) else path
-    manifest = _load_manifest(folder)
+    manifest = load_manifest(folder)
     records, problems = _load_records(folder / RECORDS, manifest)
     latest = {record.trial: record for record in records}
     missing = [spec.id for spec in manifest.trials if spec.id not in latest]
@@ -89,7 +89,8 @@ def remaining(manifest: Manifest, records: Sequence[TrialRecord]) -> tuple[Trial
     return tuple(spec for spec in manifest.trials if spec.id not in done)
 
 
-def _load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest of the run in ``folder``. Raises UserError, DataError."""
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
@@ -99,7 +100,7 @@ def _load_manifest(folder: Path) -> Manifest:
         ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    return _decode(data, Manifest, str(path))
+    return decode(data, Manifest, str(path))
 
 
 def _load_records(path: Path, manifest: Manifest) -> tuple[list[TrialRecord], list[str]]:
@@ -119,7 +120,7 @@ def _load_records(path: Path, manifest: Manifest) -> tuple[list[TrialRecord], li
         if number == len(lines) and _torn(line):
             torn = f"{where}: the last line is torn after {len(line)} bytes: its trial is not kept"
             return records, [torn]
-        record = _decode(line, TrialRecord, where)
+        record = decode(line, TrialRecord, where)
         if specs.get(record.trial) != record.spec:
             raise DataError(
                 f"{where}: trial: {record.trial!r} is not in {MANIFEST}, or its spec differs",
@@ -137,7 +138,8 @@ def _torn(line: bytes) -> bool:
     return False
 
 
-def _decode(data: bytes, cls: type[Document], where: str) -> Document:
+def decode(data: bytes, cls: type[Document], where: str) -> Document:
+    """A manifest or a record from its JSON; ``where`` it is. Raises DataError."""
     try:
         raw = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

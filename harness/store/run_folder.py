@@ -77,7 +77,7 @@ class Run:
                 raise UserError(
                     f"{path}: another process is writing this run", "wait until it ends"
                 ) from None
-            _sync_folder(path)
+            sync_folder(path)
 
     def __enter__(self) -> Self:
         return self
@@ -198,10 +198,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` survive a crash of the machine."""
     fd = os.open(folder, os.O_RDONLY)
     try:
