@@ -68,6 +68,8 @@ turn() {{ # probes and trampolines of function tracing come and go
     cat /proc/version >/dev/null
     echo 0 >events/churn/enable; echo >kprobe_events; rmdir instances/churn
 }}
+# Programs are freed by the same workers that grace periods need: those wait for a long queue.
+echo 1200 >/proc/sys/kernel/hung_task_timeout_secs
 turn; churn 4 500 16 1; sleep 2
 stats before; memory before; page_table before
 (turns=0; while [ ! -e /stop ]; do turn; turns=$((turns + 1)); done; echo "TURNS $turns") &
