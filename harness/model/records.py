@@ -64,7 +64,7 @@ class TextPages:
 class Failure:
     """Why a trial has no result."""
 
-    # panic | oops | hang | lost | early_exit | agent | workload | self_check | protocol
+    # panic | oops | hang | flood | lost | early_exit | agent | workload | self_check | protocol
     # | kernel: it lacks what the workload needs and was not booted
     kind: str
     message: str

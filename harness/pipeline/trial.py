@@ -31,7 +31,7 @@ from harness.scratch import scratch
 from harness.store import folder_errors
 from harness.store.provenance import iso, now
 from harness.targets import trial_files
-from harness.targets.target import INTERRUPTED, Ended, Target
+from harness.targets.target import FLOOD, INTERRUPTED, Ended, Target
 
 CONSOLE_TAIL = 20
 
@@ -166,7 +166,8 @@ def outcome(ended: Ended) -> Decoded | Failure:
         how = ended.stopped or "the guest ended by itself"
         return Failure(kind="silent", message=f"{console.SILENT} ({how})")
     if ended.stopped:
-        return Failure(kind="hang", message=console.explained(ended.stopped, text))
+        kind = "flood" if ended.stopped.startswith(FLOOD) else "hang"
+        return Failure(kind=kind, message=console.explained(ended.stopped, text))
     try:
         decoded = decode(ended.channel)
     except WireError as error:

@@ -11,6 +11,8 @@ from harness.model.specs import TrialSpec
 
 INTERRUPTED = "interrupted"
 """``Ended.stopped`` of a trial that the user ended."""
+FLOOD = "too much output: "
+"""``Ended.stopped`` begins so where a trial was ended for what it wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)

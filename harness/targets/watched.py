@@ -7,22 +7,24 @@ from pathlib import Path
 
 from harness.guest.protocol import Stream
 from harness.proc import Process
-from harness.targets.target import INTERRUPTED
+from harness.targets.target import FLOOD, INTERRUPTED
 
 POLL_S = 0.25
-FILE_BYTES = 1 << 30
-"""A trial that writes more than this to a file is ended: it would only fill the disk."""
+CONSOLE_BYTES, CHANNEL_BYTES = 64 << 20, 1 << 30
+"""A trial that writes more than this is ended: it would only fill the disk, and the memory of who
+reads it. An oops is 10 kB, a trial's whole output some MB."""
 
 Watcher = Callable[[bytes], str | None]
 """Gets what a file grew by; a text it returns is the reason to stop the trial."""
 
 
 class Follower:
-    """Reads what a growing file has gained since the last look."""
+    """Reads what a growing file has gained since the last look: ``most`` bytes in all."""
 
-    def __init__(self, path: Path, watch: Watcher) -> None:
+    def __init__(self, path: Path, watch: Watcher, most: int) -> None:
         self._path = path
         self._watch = watch
+        self._most = most
         self.offset = 0  # bytes that have come
 
     def look(self) -> str | None:
@@ -30,12 +32,12 @@ class Follower:
         try:
             with self._path.open("rb") as file:
                 file.seek(self.offset)
-                grown = file.read()
+                grown = file.read(self._most + 1 - self.offset)
         except FileNotFoundError:
             return None
         self.offset += len(grown)
-        if self.offset > FILE_BYTES:
-            return f"more than {FILE_BYTES} bytes in {self._path.name}"
+        if self.offset > self._most:
+            return f"{FLOOD}more than {self._most} bytes in {self._path.name}"
         return self._watch(grown) if grown else None
 
 

@@ -13,7 +13,13 @@ from harness.targets.local import left_over
 from harness.targets.local.kernel_log import KernelLog
 from harness.targets.root_layers import layers
 from harness.targets.target import Ended, Payload
-from harness.targets.watched import Follower, channel_watcher, watched
+from harness.targets.watched import (
+    CHANNEL_BYTES,
+    CONSOLE_BYTES,
+    Follower,
+    channel_watcher,
+    watched,
+)
 
 SETTINGS = image.AGENT / "settings"
 """What the guest's first program sets: a value and a file in each line."""
@@ -87,8 +93,8 @@ class LocalTarget:
             stopped = watched(
                 trial,
                 [
-                    Follower(console, lambda _: None),
-                    Follower(channel, channel_watcher(payload.on_progress)),
+                    Follower(console, lambda _: None, CONSOLE_BYTES),
+                    Follower(channel, channel_watcher(payload.on_progress), CHANNEL_BYTES),
                 ],
                 timeout_s=payload.timeout_s,
                 silent_s=START_S,

@@ -10,7 +10,13 @@ from harness import proc
 from harness.model.trial_settings import Mode
 from harness.targets.qemu import pinning
 from harness.targets.qemu.argv import VmRequest, pinned, qemu_argv
-from harness.targets.watched import Follower, Watcher, watched
+from harness.targets.watched import (
+    CHANNEL_BYTES,
+    CONSOLE_BYTES,
+    Follower,
+    Watcher,
+    watched,
+)
 
 SILENT_S: Mapping[Mode, float] = {Mode.EXACT: 180.0, Mode.FAST: 180.0, Mode.KVM: 30.0}
 """A guest that has written nothing at all after this wall time never will: only unpacking the
@@ -52,7 +58,10 @@ def boot(
     """
     began = time.monotonic()
     silent_s = SILENT_S[request.mode] if silent_s is None else silent_s
-    followers = [Follower(request.console, on_console), Follower(request.channel, on_channel)]
+    followers = [
+        Follower(request.console, on_console, CONSOLE_BYTES),
+        Follower(request.channel, on_channel, CHANNEL_BYTES),
+    ]
     errors = request.console.with_suffix(".qemu-stderr")
     with (
         errors.open("wb") as stderr,

@@ -13,7 +13,7 @@ from harness.guest.decoded import Decoded
 from harness.model.records import Failure
 from harness.pipeline.payload import trial_document
 from harness.pipeline.trial import outcome
-from harness.targets.target import Ended
+from harness.targets.target import FLOOD, Ended
 from harness.tests.golden import DATA
 from harness.tests.unit.synthetic_runs import spec
 
@@ -92,6 +92,11 @@ def test_qemu_that_did_not_start_is_no_silent_kernel() -> None:
 def test_no_end_stays_a_hang() -> None:
     stopped = "timed out after 1800 s of wall time; killed"
     assert guest_output(ended(None, stopped), HEALTHY, b"") == ("hang", stopped)
+
+
+def test_no_end_of_output_is_a_flood() -> None:
+    stopped = f"{FLOOD}more than 67108864 bytes in console.log"
+    assert guest_output(ended(None, stopped), HEALTHY, b"") == ("flood", stopped)
 
 
 @pytest.mark.parametrize(

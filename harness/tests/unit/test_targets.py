@@ -104,9 +104,9 @@ def test_silence_is_judged_by_what_executes_the_guest(
 
 
 def test_a_guest_that_writes_without_end(monkeypatch: pytest.MonkeyPatch, payload: Payload) -> None:
-    monkeypatch.setattr(watched, "FILE_BYTES", 1000)
+    monkeypatch.setattr(session, "CHANNEL_BYTES", 1000)
     ended = booted(monkeypatch, payload, "head -c 2000 /dev/zero >channel.out; exec sleep 60")
-    assert ended.stopped == "more than 1000 bytes in channel.out"
+    assert ended.stopped == "too much output: more than 1000 bytes in channel.out"
 
 
 def test_the_boot_follows_from_the_payload(payload: Payload) -> None:
