@@ -204,6 +204,7 @@ def inputs(manifest: Manifest, build: str, workload: str) -> dict[str, str]:
         "bench": manifest.bench_sha256,
         "self-tests": manifest.selftests_sha256,
         "QEMU": manifest.qemu_version,
+        "QEMU's program": manifest.qemu_sha256,
         "workload": manifest.workload_sha256.get(workload, ""),
         **{f"guest image ({layer})": sha for layer, sha in manifest.image_sha256.items()},
         HARNESS: f"{manifest.program_version} {manifest.program_commit}",

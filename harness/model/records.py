@@ -141,6 +141,10 @@ class Manifest:
     profile_sha256: str
     workload_sha256: Mapping[str, str]
     qemu_version: str
+    qemu_sha256: str = ""  # of the program; "" where nothing runs in QEMU, and in older runs
+    # Name and version of the packages that have a part in a result, by where they are: python,
+    # host, guest.
+    packages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     counters_reason: str  # why auto chose what it chose
     counters_detail: str = ""  # what the KVM probe's QEMU wrote last, where it did not run
     host: Mapping[str, str]

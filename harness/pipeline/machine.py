@@ -28,11 +28,12 @@ class Machine:
     probe: Callable[[frozenset[Use]], Accelerator] = hardware  # whether KVM can be used for these
     lock: Path = LOCK  # that measurements take
     version: Callable[[], str] = field(default=lambda: provenance.tool_version(QEMU))  # of QEMU
+    qemu: Callable[[], str] = field(default=lambda: provenance.program_sha256(QEMU))  # its hash
 
     def target_of(self, mode: Mode) -> Target:
         """What runs trials of ``mode``."""
         return self.local if mode is Mode.LOCAL else self.target
 
-    def version_for(self, mode: Mode) -> str:
-        """QEMU's version for a manifest; "" where nothing runs in QEMU."""
-        return "" if mode is Mode.LOCAL else self.version()
+    def emulator(self, mode: Mode) -> tuple[str, str]:
+        """QEMU's version and hash for a manifest; "" where nothing runs in QEMU."""
+        return ("", "") if mode is Mode.LOCAL else (self.version(), self.qemu())

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from harness import doctor
 from harness.config import matrix
 from harness.image import guest_layers as image
+from harness.image import installed
 from harness.kernel import Kernel
 from harness.model.records import SCHEMA_VERSION, Manifest
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Mode
 from harness.paths import PROJECT
 from harness.pipeline import resuming
+from harness.pipeline.machine import Machine
 from harness.pipeline.planning import Plan, RunRequest, kernel_text
 from harness.pipeline.prepare import Prepared
 from harness.store import provenance
@@ -28,9 +30,10 @@ def baseline(asked: str | None, kernels: Iterable[Kernel]) -> str:
 
 
 def make_manifest(
-    request: RunRequest, planned: Plan, prepared: Prepared, qemu_version: str
+    request: RunRequest, planned: Plan, prepared: Prepared, machine: Machine
 ) -> Manifest:
     """The provenance of a run, from what was made ready for it."""
+    qemu_version, qemu_sha256 = machine.emulator(planned.choice.mode)
     specs = [spec for spec, _ in planned.workloads]
     trials = matrix.trials(
         planned.suite, list(prepared.kernels), specs, planned.choice.counters, request.params
@@ -60,6 +63,12 @@ def make_manifest(
             for name, (_, folder) in prepared.frozen.workloads.items()
         },
         qemu_version=qemu_version,
+        qemu_sha256=qemu_sha256,
+        packages={
+            "python": provenance.python_packages(),
+            "host": provenance.host_packages(),
+            "guest": installed.guest_packages(prepared.layers.values()),
+        },
         counters_reason=planned.choice.reason,
         counters_detail=planned.choice.detail,
         # Where the hardware measures, how it is set decides as much as what it is.

@@ -113,7 +113,7 @@ def _run(
         specs = (spec for spec, _ in planned.workloads)
         for line in running_kernel.announcement(kernel.identity.release, specs):
             progress.say(line)
-    manifest = manifests.make_manifest(request, planned, prepared, machine.version_for(mode))
+    manifest = manifests.make_manifest(request, planned, prepared, machine)
     with _open(request, manifest) as (writer, todo):
         progress.say(f"run {writer.manifest.run}: {len(todo)} trials")
         with held_for(planned.choice.mode, machine.lock, progress):

@@ -78,8 +78,7 @@ def plan_trials(
             "plan trials of --mode exact, and `run` the others on each machine",
         )
     with ready(request, planned, None, progress, machine) as prepared:
-        version = machine.version_for(Mode.EXACT)
-        manifest = manifests.make_manifest(request, planned, prepared, version)
+        manifest = manifests.make_manifest(request, planned, prepared, machine)
     with create_run(manifest, request.out) as made:
         keys = tuple(trials_by_key(made.manifest))
         return Spread(path=made.path, keys=keys, again=tuple(once_more(keys, verify)))
@@ -111,8 +110,8 @@ def compute(
     planned = planning.plan_of(saved, machine)
     stop = threading.Event()
     with ready(request, planned, saved, progress, machine) as prepared:
-        version = machine.version_for(trial.mode)
-        _check_inputs(manifest, manifests.make_manifest(request, planned, prepared, version), trial)
+        here = manifests.make_manifest(request, planned, prepared, machine)
+        _check_inputs(manifest, here, trial)
         with folder_errors(folder), room(folder) as made, interruptible(stop):
             context = TrialContext(
                 target=machine.target_of(trial.mode),

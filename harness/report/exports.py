@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.model.reading import Reading
 from harness.model.records import Manifest, TrialRecord
 from harness.model.trial_settings import SETTINGS, setting_text
-from harness.report import influx, kcidb, openmetrics, pyperf_file
+from harness.report import bill, influx, kcidb, openmetrics, pyperf_file
 from harness.report.markdown import render
 from harness.store.loading import LoadedRun
 
@@ -118,6 +118,7 @@ FORMATS: dict[str, Callable[[LoadedRun], str]] = {
     "json": to_json,
     "markdown": to_markdown,
     "pyperf": pyperf_file.render,
+    "cyclonedx": bill.render,
 }
 
 
@@ -130,6 +131,7 @@ FILE_NAMES: dict[str, str] = {
     "json": "run.json",
     "markdown": "answer.md",
     "pyperf": "pyperf.json",
+    "cyclonedx": "sbom.cdx.json",
 }
 """What a night calls the file of each format, in the folder of its run."""
 

@@ -4,6 +4,7 @@
 import hashlib
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -81,6 +82,45 @@ def tool_version(command: str) -> str:
     if done.returncode != 0 or not first:
         raise PrerequisiteError(f"`{command} --version` ended with {done.returncode}")
     return first[0]
+
+
+HOST_PACKAGES = (
+    "binutils", "bison", "busybox-static", "clang-*", "cpp-*", "dwarves", "flex", "gcc-*",
+    "libc6-dev", "libelf-dev", "linux-perf", "linux-source-*", "lld-*", "llvm-*", "make",
+    "mmdebstrap", "pahole", "qemu-system-common", "qemu-system-data", "qemu-system-x86", "seabios",
+)  # fmt: skip
+"""What builds kernels, guests and the model, and runs them: patterns of dpkg-query(1)."""
+
+
+def python_packages() -> dict[str, str]:
+    """Name and version of each Python package that is installed beside the program."""
+    found = {
+        name.lower(): each.version
+        for each in metadata.distributions()
+        if (name := each.metadata["Name"])
+    }
+    return dict(sorted(found.items()))
+
+
+def host_packages() -> dict[str, str]:
+    """Name and version of each of ``HOST_PACKAGES`` that is installed; none where there is no
+    dpkg."""
+    command = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\\n"]
+    try:
+        listing = proc.run([*command, *HOST_PACKAGES], timeout=30, check=False).stdout
+    except BenchError:
+        return {}
+    words = [line.split() for line in listing.splitlines()]
+    return {w[1]: w[2] for w in words if len(w) == 3 and w[0] == "installed"}
+
+
+def program_sha256(name: str) -> str:
+    """SHA-256 of the program ``name`` on PATH; "" where it cannot be read."""
+    found = shutil.which(name)
+    try:
+        return sha256_file(Path(found)) if found else ""
+    except OSError:
+        return ""
 
 
 def host_facts(read: Callable[[str], str] | None = None) -> dict[str, str]:

@@ -273,7 +273,8 @@ def test_unknown_format(run: LoadedRun) -> None:
     with pytest.raises(UserError, match="--format 'xml'") as caught:
         exports.export(run, "xml")
     assert (
-        "openmetrics, textfile, influx, kcidb, csv, json, markdown, pyperf" in caught.value.remedy
+        "openmetrics, textfile, influx, kcidb, csv, json, markdown, pyperf, cyclonedx"
+        in caught.value.remedy
     )
 
 
