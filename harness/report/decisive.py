@@ -178,7 +178,7 @@ LINES: Mapping[str, tuple[Pick, ...]] = {
     ),
     "curve_programs": (_cycle("dose.programs", "programs that each call runs"),),
     "curve_dynamic": (_cycle("itlb.walk_completed_4k", "4 kB walks, dynamic", origin="dynamic"),),
-    "curve_held": (_cycle("bpf.text.held_bytes", "memory held, BPF text"),),
+    "curve_held": (_cycle("bpf.text.held_bytes", "memory held, each cycle"),),
     "curve_walks": (_cycle("itlb.walk_completed_4k", "4 kB walks, user text", origin="user"),),
 }
 """What a line shows, by its name: choices, best first."""
