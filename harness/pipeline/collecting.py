@@ -2,7 +2,7 @@
 """Results of a planned run, from wherever they are, as one run; two of one key must be equal."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.analysis.same_result import first_difference
@@ -12,7 +12,7 @@ from harness.model.records import TrialRecord, TrialStatus
 from harness.model.specs import TrialSpec
 from harness.pipeline.keeping import keep_record
 from harness.report import wording
-from harness.store import done_trials, find_run, folder_errors, resume_run
+from harness.store import find_run, folder_errors, resume_run
 from harness.store.run_folder import Run
 from harness.store.trial_folder import (
     TRIALS,
@@ -81,44 +81,68 @@ def collect(name: str, folders: Sequence[Path], out: Path) -> Collected:
         return _collect(run, records, [path, *folders])
 
 
+@dataclass
+class _Tally:
+    """Keys by what became of them, as they are gone through."""
+
+    missing: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    unequal: list[str] = field(default_factory=list)
+    added: int = 0
+
+
 def _collect(run: Run, records: Sequence[TrialRecord], folders: Sequence[Path]) -> Collected:
-    done = done_trials(records)
+    tally = _Tally()
     known = {record.trial: record for record in records}
-    sorted_: dict[str, list[str]] = {"missing": [], "failed": [], "verified": [], "alone": []}
-    damaged: list[str] = []
-    problems: list[str] = []
-    added = 0
     keys = trials_by_key(run.manifest)
     for key, trial in keys.items():
-        copies = list(_copies(key, trial, run, folders, damaged))
-        good = [copy for copy in copies if copy.record.status is TrialStatus.OK]
-        problem = _first_unequal(key, good, known.get(trial.id) if trial.id in done else None)
-        if problem:
-            problems.append(problem)
-            continue
-        if len({copy.record.machine for copy in good}) > 1:
-            sorted_["verified"].append(key)
-        elif any(copy.path.name.endswith(AGAIN) for copy in good) and len(good) > 1:
-            sorted_["alone"].append(key)
-        if trial.id in done:
-            continue
-        if not good:
-            sorted_["failed" if copies or trial.id in known else "missing"].append(key)
-        if good or (copies and trial.id not in known):
-            _take((good or copies)[0], run)
-            added += 1
-    if problems:
+        _collect_key(key, trial, known.get(trial.id), run, folders, tally)
+    if tally.unequal:
         raise DataError(
-            "; ".join(problems),
+            "; ".join(tally.unequal),
             "one of the two machines, or the program, is at fault: compute it once more on each",
         )
     return Collected(
         path=run.path,
         trials=len(keys),
-        added=added,
-        damaged=tuple(damaged),
-        **{name: tuple(found) for name, found in sorted_.items()},
+        added=tally.added,
+        missing=tuple(tally.missing),
+        failed=tuple(tally.failed),
+        verified=tuple(tally.verified),
+        alone=tuple(tally.alone),
+        damaged=tuple(tally.damaged),
     )
+
+
+def _collect_key(
+    key: str,
+    trial: TrialSpec,
+    known: TrialRecord | None,
+    run: Run,
+    folders: Sequence[Path],
+    tally: _Tally,
+) -> None:
+    """One key: ``known`` is what the run has of it."""
+    copies = list(_copies(key, trial, run, folders, tally.damaged))
+    good = [copy for copy in copies if copy.record.status is TrialStatus.OK]
+    done = known if known is not None and known.status is TrialStatus.OK else None
+    if problem := _first_unequal(key, good, done):
+        tally.unequal.append(problem)
+        return
+    if len({copy.record.machine for copy in good}) > 1:
+        tally.verified.append(key)
+    elif len(good) > 1 and any(copy.path.name.endswith(AGAIN) for copy in good):
+        tally.alone.append(key)
+    if done is not None:
+        return
+    if not good:
+        (tally.failed if copies or known else tally.missing).append(key)
+    if good or (copies and known is None):
+        _take((good or copies)[0], run)
+        tally.added += 1
 
 
 def _copies(

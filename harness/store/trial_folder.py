@@ -33,11 +33,6 @@ class KeptTrial:
     record: TrialRecord
 
     @property
-    def raw(self) -> Path:
-        """The folder of its raw output."""
-        return self.path / RAW
-
-    @property
     def machine(self) -> str:
         """Who computed it, for a message."""
         return self.record.machine or "a machine without a name"
