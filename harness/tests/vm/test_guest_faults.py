@@ -14,7 +14,7 @@ from harness.scratch import PREFIX, ROOT
 from harness.store import load_run
 from harness.targets.qemu import session
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 HERE = Path(__file__).parent / "guests" / "misbehaves"
 FLOOD = 1 << 20
