@@ -88,12 +88,12 @@ def test_a_disk_that_is_full_at_any_byte(captured: Path, tmp_path: Path, disk: P
         ballast = fill(disk, leave)
         if attempt(captured, out):
             ended += 1
-        found = runs(out)
-        kept_at.append(check_kept(found[0], whole) if found else 0)
+        begun = runs(out)
+        kept_at.append(check_kept(begun[0], whole) if begun else 0)
         ballast.unlink()
-        if found:
-            assert attempt(captured, out, str(found[0]))
-            assert check_kept(found[0], whole) == len(SEEDS)
+        if begun:
+            assert attempt(captured, out, str(begun[0]))
+            assert check_kept(begun[0], whole) == len(SEEDS)
         proc.run(["rm", "-rf", str(out)])
         if ended == 3:
             break
@@ -111,13 +111,13 @@ def test_a_disk_without_inodes(captured: Path, tmp_path: Path, disk: Path) -> No
         for name in names:
             name.touch()
         outcomes.add(attempt(captured, out))
-        found = runs(out) if out.exists() else []
+        begun = runs(out) if out.exists() else []
         for name in names:
             name.unlink()
-        if found:
-            check_kept(found[0], whole)
-            assert attempt(captured, out, str(found[0]))
-            assert check_kept(found[0], whole) == len(SEEDS)
+        if begun:
+            check_kept(begun[0], whole)
+            assert attempt(captured, out, str(begun[0]))
+            assert check_kept(begun[0], whole) == len(SEEDS)
         proc.run(["rm", "-rf", str(out)])
     assert outcomes == {False, True}
 

@@ -60,9 +60,9 @@ def lasts(captured: Path, out: Path) -> float:
 
 def run_of(out: Path) -> Path | None:
     """The run in ``out``, once its manifest is there."""
-    found = [path for path in out.iterdir() if (path / "manifest.json").is_file()]
-    assert len(found) <= 1
-    return found[0] if found else None
+    begun = [path for path in out.iterdir() if (path / "manifest.json").is_file()]
+    assert len(begun) <= 1
+    return begun[0] if begun else None
 
 
 def test_a_run_survives_being_killed(captured: Path, tmp_path: Path) -> None:

@@ -91,7 +91,6 @@ def lab(names: Sequence[str], programs: Path, folder: Path) -> Iterator[Lab]:
         yield Lab(machines=machines, work=work, ssh=ssh)
     finally:
         for machine in machines:
-            proc.run(["ip", "netns", "list"], check=False)
             if Path("/run/netns", machine.namespace).exists():
                 machine.die()
                 _ip(f"netns del {machine.namespace}")
