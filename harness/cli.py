@@ -29,6 +29,7 @@ from harness.errors import (
     UserError,
 )
 from harness.model.trial_settings import Counters, Mode
+from harness.printable import printable
 
 EPILOG = """
 \b
@@ -236,7 +237,7 @@ def collect(run_name: str, folders: tuple[Path, ...], out: Path, as_json: bool) 
     where a trial is missing or failed.
     """
     done = pipeline.collect(run_name, folders, out)
-    click.echo(json.dumps(done.document, indent=2) if as_json else "\n".join(done.lines))
+    click.echo(json.dumps(done.document, indent=2) if as_json else printable("\n".join(done.lines)))
     if not done.whole:
         sys.exit(EXIT_TRIAL_FAILED)
 
@@ -411,7 +412,7 @@ def reproduce(run_name: str, jobs: int | None, out: Path, quiet: bool, as_json: 
     """
     progress = pipeline.Progress(quiet=quiet)
     again = pipeline.reproduce(run_name, out, progress, jobs=jobs)
-    click.echo(pipeline.reproduction_json(again) if as_json else "\n".join(again.lines))
+    click.echo(pipeline.reproduction_json(again) if as_json else printable("\n".join(again.lines)))
     if again.interrupted:
         sys.exit(EXIT_INTERRUPTED)
     if not again.equal:
@@ -473,7 +474,7 @@ def bisect(kernels: tuple[str, ...], metric: str, quiet: bool, **chosen: Any) ->
         run=_run_request(chosen, suite=BISECT_SUITE, counters="model"),
     )
     done = pipeline.bisect(request, progress)
-    click.echo("\n".join(done.lines))
+    click.echo(printable("\n".join(done.lines)))
     if done.found is None:
         sys.exit(EXIT_TRIAL_FAILED)
 

@@ -5,6 +5,8 @@ One base class, caught once, in the command line. The message is one line that n
 the value at fault; ``remedy`` says how to mend it.
 """
 
+from harness.printable import one_line, printable
+
 EXIT_REGRESSION = 1
 EXIT_BAD_INPUT = 2
 EXIT_PREREQUISITE = 3
@@ -16,18 +18,21 @@ class BenchError(Exception):
     """Base of all errors with a message for the user.
 
     ``message`` is one line and names the offending value; ``remedy`` is one line that
-    says what to do (may be empty when the message already does).
+    says what to do (may be empty when the message already does). What of them cannot be
+    printed is escaped, and what is too long is cut. ``detail`` are lines to show below.
     """
 
     exit_code = EXIT_TRIAL_FAILED
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", detail: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = one_line(message)
+        self.remedy = one_line(remedy)
+        self.detail = printable(detail)
 
     def __str__(self) -> str:
-        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+        line = f"{self.message}: {self.remedy}" if self.remedy else self.message
+        return f"{line}\n{self.detail}" if self.detail else line
 
 
 class UserError(BenchError):

@@ -35,10 +35,8 @@ class CommandError(InfrastructureError):
 
     def __init__(self, argv: Sequence[str], returncode: int, output: str, log: Path | None) -> None:
         where = f" (whole output in {log})" if log else ""
-        last_lines = tail(output)
         super().__init__(
-            f"`{shlex.join(argv)}` ended with {returncode}{where}"
-            + (f"\n{last_lines}" if last_lines else "")
+            f"`{shlex.join(argv)}` ended with {returncode}{where}", detail=tail(output)
         )
         self.argv = tuple(argv)
         self.returncode = returncode

@@ -73,7 +73,8 @@ class _Sent:
             if frame.kind is Kind.FILE:
                 self._files[frame.name] = frame.payload
             else:
-                self._absent[frame.name] = frame.payload.decode(errors="replace")
+                reason = " ".join(frame.payload.decode(errors="replace").split())
+                self._absent[frame.name] = reason or "no reason given"
         elif frame.kind is Kind.PROGRESS:
             self._progress.append(frame.payload.decode(errors="replace"))
         elif frame.kind is Kind.RECORD:

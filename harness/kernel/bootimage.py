@@ -119,25 +119,30 @@ def inspect(path: Path, remedy: str = "give a bzImage built for x86_64") -> Imag
         raise UserError(
             f"{path} is truncated: {size} of {header.image_bytes} bytes", "copy or build it again"
         )
-    return ImageInfo(path=path, header=header, release=_release(head, header.version_offset))
+    return ImageInfo(path=path, header=header, release=release(head, header.version_offset))
 
 
-def _release(head: bytes, offset: int) -> str:
+def release(head: bytes, offset: int) -> str:
+    """The first word of the version string at ``offset``; "" where there is none."""
     text = head[offset : offset + 256].split(b"\0")[0] if offset else b""
     words = text.decode("ascii", errors="replace").split()
     return words[0] if words else ""
 
 
+MOST_UNPACKED = 1 << 30
+"""Bytes of an unpacked kernel that are read, at most."""
+
+
 def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj(wbits=47).decompress(data)
+    return zlib.decompressobj(wbits=47).decompress(data, MOST_UNPACKED)
 
 
 def _unxz(data: bytes) -> bytes:
-    return lzma.LZMADecompressor().decompress(data)
+    return lzma.LZMADecompressor().decompress(data, MOST_UNPACKED)
 
 
 def _unbz2(data: bytes) -> bytes:
-    return bz2.BZ2Decompressor().decompress(data)
+    return bz2.BZ2Decompressor().decompress(data, MOST_UNPACKED)
 
 
 _UNPACKERS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (

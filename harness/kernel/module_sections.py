@@ -3,6 +3,7 @@
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -70,13 +71,21 @@ def read(path: Path) -> ModuleFile:
             f"{path}: compressed as {path.suffix}, which is not known here",
             "give a kernel with modules that are not compressed, or with gzip or xz",
         )
+    try:
+        return parse(opener(path.read_bytes()), path)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path} is not a module: {error}") from error
+
+
+def parse(data: bytes, path: Path) -> ModuleFile:
+    """The module in ``data``, unpacked from ``path``. Raises DataError for what is none."""
     name = path.name.partition(".ko")[0].replace("-", "_")
     try:
-        elf = ELFFile(BytesIO(opener(path.read_bytes())))
+        elf = ELFFile(BytesIO(data))
         if elf["e_machine"] != "EM_X86_64":
             raise ValueError(f"it is for {elf['e_machine']}, not x86-64")
         return _module(elf, name)
-    except Exception as error:  # whatever the decompressors and pyelftools make of damage
+    except Exception as error:  # whatever pyelftools makes of damage
         raise DataError(f"{path} is not a module: {error}") from error
 
 

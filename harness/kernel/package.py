@@ -9,12 +9,13 @@ configuration, ``linux-modules-``); those that lie beside the named one are take
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from harness import cache
 from harness.cache import Say
-from harness.errors import InfrastructureError, UserError
+from harness.errors import DataError, InfrastructureError, UserError
 from harness.kernel import recipe
 from harness.proc import CommandError, run, start
 
@@ -106,19 +107,22 @@ def index_modules(root: Path) -> None:
 
 def _extract(path: Path, archive: Path, root: Path) -> None:
     """Regular files below ``_KEPT`` only: nothing that a package names leaves ``root``."""
+
+    def write(place: str, content: IO[bytes]) -> None:
+        target = root / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as out:
+            shutil.copyfileobj(content, out, 1 << 20)
+
     try:
         argv = ["dpkg-deb", "--fsys-tarfile", str(path)]
         with archive.open("wb") as out, start(argv, stdout=out) as packer:
-            packer.wait()
-        with tarfile.open(archive) as tar:
-            for member, place in members(tar):
-                file = tar.extractfile(member)
-                assert file is not None  # a regular file has a content
-                target = root / place
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as out:
-                    shutil.copyfileobj(file, out, 1 << 20)
-    except (OSError, tarfile.TarError) as error:
+            status = packer.wait()
+        if status:
+            raise DataError(f"{argv[0]} ended with {status}")
+        with archive.open("rb") as packed:
+            for_each_file(packed, write)
+    except (OSError, DataError) as error:
         raise InfrastructureError(
             f"{path} cannot be unpacked ({error})",
             "free some space in the cache, or fetch the package again",
@@ -127,12 +131,20 @@ def _extract(path: Path, archive: Path, root: Path) -> None:
         archive.unlink(missing_ok=True)
 
 
-def members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
-    """The regular files of a package that are kept, and where each goes; links go nowhere."""
-    for member in tar:
-        place = kept_place(member.name)
-        if member.isfile() and place is not None:
-            yield member, place
+def for_each_file(archive: IO[bytes], use: Callable[[str, IO[bytes]], None]) -> None:
+    """Give ``use`` each regular file of a package that is kept: where it goes, and its content.
+
+    Links go nowhere. Raises DataError for an archive that is damaged.
+    """
+    try:
+        with tarfile.open(fileobj=archive) as tar:
+            for member in tar:
+                place = kept_place(member.name)
+                content = tar.extractfile(member) if member.isfile() else None
+                if content is not None and place is not None:
+                    use(place, content)
+    except (tarfile.TarError, ValueError, EOFError) as error:
+        raise DataError(f"its archive is damaged: {error}") from error
 
 
 def kept_place(name: str) -> str | None:
@@ -141,7 +153,7 @@ def kept_place(name: str) -> str | None:
     ``usr/lib/modules`` and ``lib/modules`` are one folder, as on a system with merged /usr.
     """
     parts = [part for part in PurePosixPath(name).parts if part not in (".", "/")]
-    if ".." in parts:
+    if ".." in parts or "\0" in name:
         return None
     place = "/".join(parts).removeprefix("usr/")
     return place if any(place.startswith(f"{folder}/") for folder in _KEPT) else None

@@ -11,7 +11,7 @@ from harness.kernel.module_anatomy import STAYS, Anatomy, PartSizes, anatomy
 from harness.kernel.module_sections import read
 from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
-from harness.report import terminal
+from harness.report import consoles
 
 SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
@@ -48,7 +48,7 @@ def show_anatomy(name: str, found: Anatomy, *, as_json: bool) -> None:
             raw |= {"packed_pages": part.packed_pages, "large_pages": part.large_pages}
         print(json.dumps({"kernel": name, **document}, indent=2))
         return
-    console = terminal.output()
+    console = consoles.output()
     table = Table(title=f"{found.modules:,} modules of {name}", title_justify="left")
     table.add_column("part")
     columns = ("MiB", "share", "4 kB pages", "packed", "2 MB pages", "modules", "median B")

@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from harness.printable import one_line
+
 BAR_WIDTH = 24
 
 
@@ -88,9 +90,10 @@ class Display:
 
     def row(self, name: str, now: str) -> None:
         """The line of ``name``, made if need be: its wall time, and ``now``, what it does."""
+        shown = one_line(now)
         if name not in self._by_name:
-            self._by_name[name] = self._rows.add_task(name, total=None, now=now)
-        self._rows.update(self._by_name[name], now=now)
+            self._by_name[name] = self._rows.add_task(name, total=None, now=shown)
+        self._rows.update(self._by_name[name], now=shown)
 
     def drop(self, name: str) -> None:
         """Take the line of ``name`` away."""

@@ -26,7 +26,7 @@ from harness.errors import BenchError, PrerequisiteError
 from harness.itlb.plugin import QEMU
 from harness.model.trial_settings import Counters, Mode
 from harness.pipeline.choose import Choice, choose, uses
-from harness.report import terminal
+from harness.report import consoles
 from harness.store import provenance
 from harness.targets.qemu.accel import Accelerator
 
@@ -84,7 +84,7 @@ def doctor(
     if as_json:
         print(json.dumps(document(found), indent=2))
     else:
-        show(found, terminal.output())
+        show(found, consoles.output())
     asked = needed(counters, mode)
     why = found.why_not(*asked)
     if why:

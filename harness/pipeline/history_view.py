@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.analysis.history import History, history, regressions
 from harness.errors import BenchError, UserError
-from harness.report import terminal
+from harness.report import consoles
 from harness.report.history_text import lines
 from harness.report.screen import TONES
 from harness.store import load_run
@@ -75,7 +75,7 @@ def show_history(shown: FolderHistory, *, full: bool, as_json: bool) -> None:
         document = {"history": shown.history, "problems": shown.problems, "bad": shown.bad}
         print(msgspec.json.encode(document, enc_hook=str).decode())
         return
-    console = terminal.output()
+    console = consoles.output()
     for line in lines(shown.history, full=full):
         style = "bold" if line.tone == "strong" else TONES[line.tone]
         console.print(Text("  " * line.depth + line.text, style=style))

@@ -16,13 +16,8 @@ def keep_record(run: Run, record: TrialRecord) -> TrialRecord:
     try:
         run.append(record)
     except DataError as error:
-        failure = Failure(kind="record", message=printable(error.message))
+        failure = Failure(kind="record", message=error.message)
         refused = failed_record(record.spec, failure, record.started, record.wall_seconds)
         run.append(refused)
         return refused
     return record
-
-
-def printable(text: str) -> str:
-    """``text`` without what UTF-8 cannot hold."""
-    return text.encode(errors="replace").decode()

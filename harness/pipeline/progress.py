@@ -13,6 +13,7 @@ from harness.kernel import Steps
 from harness.model.specs import TrialSpec
 from harness.pipeline import estimate
 from harness.pipeline.display import Display
+from harness.report import consoles
 
 PLAIN_EVERY_S = 30.0
 """On a log, a step that says nothing new is told to be still running this often."""
@@ -29,7 +30,7 @@ class Progress:
         quiet: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console or consoles.progress()
         self.quiet = quiet
         self._clock = clock
         self._lock = threading.Lock()

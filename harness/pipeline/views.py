@@ -18,7 +18,8 @@ from harness.itlb.known_processes import PAGES, ROUNDS
 from harness.kernel import Kernel
 from harness.paths import RESULTS
 from harness.pipeline.validation import Counts, Validation, Verdict
-from harness.report import exports, markdown, profiles, terminal, wording
+from harness.printable import printable
+from harness.report import consoles, exports, markdown, profiles, terminal, wording
 from harness.store import find_run, load_run, provenance
 
 
@@ -48,11 +49,11 @@ def show(
     """Print the comparison of ``runs`` as table, json or markdown; ``full`` with every reading."""
     compared = comparison(runs, root, baseline, allow)
     questions = questions_of(compared)
-    console = terminal.output()
+    console = consoles.output()
     if form == "json":
         print(msgspec.json.encode(compared, enc_hook=str).decode())
     elif form == "markdown":
-        print(markdown.render(compared, questions), end="")
+        print(printable(markdown.render(compared, questions)), end="")
     else:
         paths = [os.path.relpath(find_run(name, root)) for name in runs]
         terminal.render(compared, console, full=full, questions=questions, paths=paths)
@@ -127,7 +128,7 @@ def show_profiles(runs: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(tables), indent=2).decode())
         return
-    console = terminal.output()
+    console = consoles.output()
     for table in tables:
         rows = []
         last = ""
@@ -151,7 +152,7 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         document |= {"ok": validation.ok, "host": provenance.host_facts()}
         print(json.dumps(document, indent=2))
         return
-    console = terminal.output()
+    console = consoles.output()
     columns = ("profile", "pti", "pages", "edge", "expected", "counted", "")
     rows = [
         (

@@ -10,6 +10,7 @@ from rich.console import Console
 from harness.analysis.comparison import Comparison
 from harness.report import wording
 from harness.report.answer import Answer, answers, legend
+from harness.report.consoles import only_printable
 from harness.report.screen import answer_table, print_answer, print_lines, title
 
 WIDTH = 72
@@ -21,8 +22,8 @@ def mail(comparison: Comparison, questions: Mapping[str, str]) -> str:
     """Every answer with its table, its sentences and what was not counted."""
     shown = answers(comparison, questions)
     out = io.StringIO()
-    console = Console(
-        file=out, width=WIDTH, highlight=False, color_system=None, force_terminal=False
+    console = only_printable(
+        Console(file=out, width=WIDTH, highlight=False, color_system=None, force_terminal=False)
     )
     for one in shown:
         print_answer(console, one)

@@ -8,12 +8,12 @@ one with unknown values the known ones are held. ``left_out`` counts all of that
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyperf  # type: ignore[import-untyped]
 
-from harness.errors import UserError
+from harness.errors import DataError, UserError
 from harness.model.reading import Reading
 from harness.model.records import Manifest, TrialRecord, TrialStatus
 from harness.store.loading import LoadedRun
@@ -43,10 +43,11 @@ class _Benchmark:
 
 
 def render(run: LoadedRun) -> str:
-    """``run`` as the text of a pyperf file. Raises UserError where no reading can be held."""
+    """``run`` as the text of a pyperf file. Raises UserError where no reading can be held,
+    DataError for readings that do not belong together."""
     common = {"execmem_left_out": "; ".join(left_out(run))}
     benchmarks = [
-        pyperf.Benchmark([_run(name, one, *pair, run.manifest, common) for pair in one.values])
+        _benchmark(name, [_run(name, one, *pair, run.manifest, common) for pair in one.values])
         for name, one in _benchmarks(run).items()
         if one.holdable
     ]
@@ -58,6 +59,16 @@ def render(run: LoadedRun) -> str:
     out = io.StringIO()
     pyperf.BenchmarkSuite(benchmarks).dump(out)
     return out.getvalue().rstrip("\n") + "\n"
+
+
+def _benchmark(name: str, runs: Sequence[pyperf.Run]) -> pyperf.Benchmark:
+    try:
+        return pyperf.Benchmark(runs)
+    except ValueError as error:  # units that differ
+        raise DataError(
+            f"readings {name} do not belong together: {error}",
+            "correct the records, or leave pyperf",
+        ) from error
 
 
 def left_out(run: LoadedRun) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The comparison on a terminal."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,18 +28,6 @@ LEFT = 3
 """Columns of named texts that are words."""
 WIDE = 43
 """Width of a build's column from which value and ratio stand on one line."""
-
-
-PLAIN_WIDTH = 120
-"""Width of tables that go to a file or a pipe, unless COLUMNS says another."""
-
-
-def output() -> Console:
-    """A console for standard output: the terminal's width, ``PLAIN_WIDTH`` elsewhere."""
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        return Console(highlight=False, width=PLAIN_WIDTH)
-    return console
 
 
 def render(

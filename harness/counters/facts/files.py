@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The raw files of a trial by edge and name, parsed when asked for; what is not there says why."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -40,6 +41,11 @@ NEWER_ROWS = frozenset({trace.NEWER_REASON})
 """Rows of newer kernels: no reading where no sample has them."""
 
 
+DIGITS = 20
+"""Of a number that a kernel writes: those of 64 bits have no more."""
+_NO_NUMBER = re.compile(rb"[0-9]{%d}" % (DIGITS + 1))
+
+
 @dataclass(frozen=True)
 class Missing:
     """A value that is not there, and why."""
@@ -75,6 +81,8 @@ class Files:
         data = self.raw(edge, name)
         if isinstance(data, Missing):
             return data
+        if _NO_NUMBER.search(data):
+            return Missing(f"{name}: it has a number of more than {DIGITS} digits")
         try:
             return parse(data)
         except DataError as error:

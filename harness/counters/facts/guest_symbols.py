@@ -9,6 +9,8 @@ import msgspec
 
 from harness.errors import DataError
 
+TEXT_BYTES = 2 << 30
+"""All that a jump of x86-64 reaches: the kernel's image and the area of modules and programs."""
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
@@ -38,16 +40,21 @@ def programs(data: bytes) -> tuple[Program, ...]:
     """``bpf_progs.json`` of the agent. Raises DataError, naming the program at fault."""
     try:
         decoded = tuple(msgspec.json.decode(data, type=list[Program]))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(str(error)) from error
+    text = sum(length for program in decoded for length in program.func_lens)
+    if text > TEXT_BYTES:
+        raise DataError(f"programs have {text} bytes of text, more than its area")
     for program in decoded:
-        who = f"program {program.id} ({program.name})"
+        who = f"program {program.id} ({program.name:.60})"
         if len(program.ksyms) != len(program.func_lens):
             raise DataError(
                 f"{who} has {len(program.ksyms)} addresses and {len(program.func_lens)} lengths"
             )
         if not all(_ADDRESS.fullmatch(address) for address in program.ksyms):
-            raise DataError(f"{who} has an address that is none: {program.ksyms!r}")
+            raise DataError(f"{who} has an address that is none: {program.ksyms!r:.200}")
+        if any(length < 0 for length in program.func_lens):
+            raise DataError(f"{who} has a function of less than no bytes")
         if program.jited_len and not any(int(address, 16) for address in program.ksyms):
             raise DataError(f"{who} has no address: kptr_restrict or bpf_jit_harden hides it")
     return decoded

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.counters.facts.guest_symbols import Symbol
+from harness.counters.facts.guest_symbols import TEXT_BYTES, Symbol
 from harness.counters.facts.page_tables import LEVEL_BYTES, PageTables
 from harness.errors import DataError
 
@@ -52,6 +52,8 @@ def parse(text: str) -> tuple[Module, ...]:
         if not match:
             raise DataError(f"line {number} is not a module: {line[:QUOTED]!r}")
         modules.append(Module(match[1], int(match[4], 16) or None, int(match[2])))
+    if sum(module.size for module in modules) > TEXT_BYTES:
+        raise DataError(f"modules have more than {TEXT_BYTES} bytes, more than their area")
     if modules and not any(module.start for module in modules):
         raise DataError("line 1 hides the address: kptr_restrict")
     return tuple(modules)

@@ -53,7 +53,7 @@ def interrupts(text: str) -> dict[str, int]:
     for number, line in enumerate(lines[1:], 2):
         name, colon, columns = line.partition(":")
         words = columns.split()[: len(header)]
-        counts = [int(word) for word in words if word.isdigit()]
+        counts = [int(word) for word in words if word.isdecimal()]
         machine = len(counts) == 1 and len(columns.split()) == 1
         if not colon or (len(counts) != len(header) and not machine):
             raise DataError(f"line {number} has no count for each CPU: {line[:QUOTED]!r}")

@@ -78,7 +78,7 @@ def parse_line(number: int, line: str) -> Part:
     if zlib.crc32(data) != int(match[6], 16):
         raise WireError(f"{where}: wrong checksum")
     if match[2] not in tuple(Kind):
-        raise WireError(f"{where}: unknown kind {match[2]}")
+        raise WireError(f"{where}: unknown kind {shown(match[2])}")
     check_name(match[3], where)
     part, parts = int(match[4]), int(match[5])
     if not 1 <= part <= parts:

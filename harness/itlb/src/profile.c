@@ -167,6 +167,15 @@ static bool find_key(const char *name, unsigned int *buffer, unsigned int *key)
 	return *buffer < BUFFERS && *key < KEYS;
 }
 
+/* What a report can have in a string as it is. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+			return false;
+	return true;
+}
+
 /* A key of the CPU as a whole. */
 static bool take_policy(struct parser *p, const char *name, const char *value, bool *known)
 {
@@ -176,7 +185,7 @@ static bool take_policy(struct parser *p, const char *name, const char *value, b
 	*known = true;
 	if (!strcmp(name, "name")) {
 		if (profile->name[0] || !*value || strlen(value) >= sizeof(profile->name) ||
-		    strpbrk(value, "\"\\"))
+		    !is_plain(value))
 			return fail(p, p->line, "name '%.40s': one plain name, once", value);
 		strcpy(profile->name, value);
 		return true;

@@ -5,8 +5,15 @@ import json
 
 import pytest
 
-from harness.counters.facts import guest_symbols, page_tables, proc_files, sampled, trace
-from harness.counters.facts.files import Files
+from harness.counters.facts import (
+    guest_symbols,
+    module_pages,
+    page_tables,
+    proc_files,
+    sampled,
+    trace,
+)
+from harness.counters.facts.files import Files, Missing
 from harness.counters.facts.guest_symbols import Symbol, origin_of
 from harness.errors import DataError
 from harness.model.reading import Reading, Status
@@ -50,6 +57,13 @@ def test_of_stat_the_rows_of_one_number_are_read() -> None:
         (proc_files.interrupts, "TLB: 1 2\n", "no CPU header"),
         (proc_files.interrupts, "    CPU0  CPU1\nTLB:  1  TLB shootdowns\n", "line 2"),
         (proc_files.interrupts, "", "no CPU header"),
+        (proc_files.interrupts, "  CPU0\nTLB: \u00b2\n", "line 2"),
+        (module_pages.parse, "m 4294967296 0 - Live 0xffffffffc0000000\n", "more than"),
+        (
+            lambda text: guest_symbols.programs(text.encode("latin-1")),
+            '[{"id": 1, "name": "\xed"}]',
+            "utf-8",
+        ),
         (trace.tlb_flush, "# nothing\n", "no totals"),
         (trace.tlb_flush, "{ stacktrace: x } hitcount: 1\n", "line 1"),
         (page_tables.parse, "", "no mapped range"),
@@ -62,6 +76,12 @@ def test_of_stat_the_rows_of_one_number_are_read() -> None:
 def test_unrecognised_content_is_refused(parse, content: str, why: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=why):
         parse(content)
+
+
+def test_a_number_that_no_kernel_writes_is_a_reason() -> None:
+    value = Files({"open/proc/vmstat": b"a " + b"9" * 5000}, {}).number("open", "proc/vmstat", "a")
+    assert isinstance(value, Missing)
+    assert "more than 20 digits" in value.reason
 
 
 def test_tlb_flush_histogram() -> None:

@@ -8,11 +8,12 @@ import harness
 
 ROOT = Path(harness.__file__).parent
 
-FOUNDATION = {"errors", "model", "paths"}
+FOUNDATION = {"errors", "model", "paths", "printable"}
 STAGES = {"kernel", "image", "guest", "counters", "itlb"}
 COMMON = {"proc", "scratch", "tunables", "cache", "metrics", "config"}
 ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
+    "printable": set(),
+    "errors": {"printable"},
     "model": set(),
     "paths": {"errors"},
     "proc": FOUNDATION,

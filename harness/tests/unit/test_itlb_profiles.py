@@ -133,6 +133,8 @@ def refusal(driver: Path, profile: Path) -> str:
         ("stlb.2m = all", "stlb.2m = 0-3", "mru3-plru4 needs every page size in all ways"),
         ("name = skylake-sp", "name = a\nname = b", "name 'b': one plain name, once"),
         ("name = skylake-sp", 'name = a"b', "one plain name"),
+        ("name = skylake-sp", "name = a\x01b", "one plain name"),
+        ("name = skylake-sp", "name = \xe4", "one plain name"),
         ("name = skylake-sp\n", "", "key 'name' is missing"),
         ("second_level = shared", "second_level = both", "second_level = 'both': shared or code"),
         ("second_level = shared\n", "", "key 'second_level' is missing"),

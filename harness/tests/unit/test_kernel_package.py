@@ -2,13 +2,14 @@
 """Debian packages of kernels: real ones, made with dpkg-deb."""
 
 import io
+import random
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from harness import proc
-from harness.errors import UserError
+from harness import cache, proc
+from harness.errors import DataError, InfrastructureError, UserError
 from harness.kernel import adopt, package, resolve
 from harness.kernel.artefacts import UserKernel
 from harness.tests.unit.test_kernel_resolve import GOOD, VARIANTS, image
@@ -167,5 +168,18 @@ def test_links_and_devices_are_left_out(tmp_path: Path) -> None:
         for member in (link, device, file):
             tar.addfile(member)
     archive.seek(0)
-    with tarfile.open(fileobj=archive) as tar:
-        assert [place for _, place in package.members(tar)] == ["boot/vmlinuz-3"]
+    kept: list[str] = []
+    package.for_each_file(archive, lambda place, _: kept.append(place))
+    assert kept == ["boot/vmlinuz-3"]
+    with pytest.raises(DataError, match="its archive is damaged"):
+        package.for_each_file(io.BytesIO(b"x" * 700), lambda _, content: None)
+
+
+def test_a_package_that_is_cut_short_is_not_used(tmp_path: Path, kernel: dict[str, bytes]) -> None:
+    noise = random.Random(1).randbytes(200_000)
+    whole = deb(tmp_path / "p", {**kernel, f"usr/lib/modules/{RELEASE}/kernel/two.ko": noise})
+    path = tmp_path / whole.name
+    path.write_bytes(whole.read_bytes()[:-20_000])
+    with pytest.raises(InfrastructureError, match="dpkg-deb ended with 2"):
+        package.unpack(path, tmp_path / "packages", cache.ignore)
+    assert not list((tmp_path / "packages").glob("*/root"))

@@ -208,7 +208,7 @@ def test_a_record_that_is_refused_fails_its_trial_alone(
     assert (outcome.done, outcome.failed) == (3, 1)
     failure = by_seed(outcome)[2].failure
     assert failure is not None
-    assert (failure.kind, failure.message) == ("record", "record: readings[0] ? twice")
+    assert (failure.kind, failure.message) == ("record", r"record: readings[0] \ud800 twice")
 
 
 def test_interruption_keeps_what_ended_and_resuming_makes_the_rest(

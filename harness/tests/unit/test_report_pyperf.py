@@ -6,6 +6,7 @@ from dataclasses import replace
 import pyperf  # type: ignore[import-untyped]
 import pytest
 
+from harness.errors import DataError
 from harness.model.reading import Reading, Source, Status, unknown
 from harness.report import exports, pyperf_file
 from harness.store.loading import LoadedRun
@@ -66,6 +67,19 @@ def test_units(run: LoadedRun) -> None:
     memory = benchmarks["upstream/trig-kprobe/pti=on/kernel/direct_map.4k{at=open}"]
     assert memory.get_metadata()["unit"] == "byte"
     assert memory.median() == (8192 + 2048) * 1024
+
+
+def test_units_that_differ_are_one_line(run: LoadedRun) -> None:
+    def in_unit(unit: str) -> tuple[Reading, ...]:
+        return (Reading(name="x", value=1, unit=unit, source=Source.KERNEL),)
+
+    first, second, *_ = (r for r in run.records if r.spec.variant == "upstream" and r.readings)
+    records = (
+        replace(first, readings=in_unit("B")),
+        replace(second, readings=in_unit("event"), spec=first.spec),
+    )
+    with pytest.raises(DataError, match="do not belong together"):
+        exports.export(LoadedRun(run.manifest, records, ()), "pyperf")
 
 
 def test_what_it_does_not_hold_is_said(run: LoadedRun) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.analysis import compare
 from harness.analysis.comparison import Comparison
 from harness.model.reading import Reading, Source, Status, unknown
-from harness.report import answer, markdown, tables, terminal
+from harness.report import answer, consoles, markdown, tables, terminal
 from harness.report.answer import AnswerLine
 from harness.store.loading import LoadedRun
 from harness.tests.golden import assert_golden
@@ -53,9 +53,26 @@ def test_the_answer_fits_a_screen(comparison: Comparison) -> None:
 
 def test_output_width_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    assert terminal.output().width == terminal.PLAIN_WIDTH
+    assert consoles.output().width == consoles.PLAIN_WIDTH
     monkeypatch.setenv("COLUMNS", "90")
-    assert terminal.output().width == 90
+    assert consoles.output().width == 90
+
+
+def test_nothing_of_a_result_steers_the_terminal() -> None:
+    run = made.run(seeds=(1,), pti=("on",), fail=("trig-kprobe-execmem-ption-s1",))
+    evil = "\x1b[2J\x1b]0;title\x07 \u202e"
+    records = [
+        replace(r, failure=replace(r.failure, message=evil))
+        if r.failure
+        else replace(r, notes=(evil,))
+        for r in run.records
+    ]
+    out = io.StringIO()
+    console = consoles.only_printable(Console(file=out, width=100, force_terminal=False))
+    terminal.render(compare([LoadedRun(run.manifest, tuple(records), ())]), console)
+    said = out.getvalue()
+    assert said.count(r"\x1b[2J\x1b]0;title") == 2
+    assert not set(said) & {"\x1b", "\x07", "\u202e"}
 
 
 def test_terminal_in_color(comparison: Comparison) -> None:

@@ -47,27 +47,29 @@ stop() {
     echo 0 >events/users/enable; echo >kprobe_events; rmdir instances/*; sleep 2
 }
 used() { sed -n 's/^bytes_used //p' /sys/kernel/debug/execmem/stats; }
-# Kprobes give pages back later, as soon as the host lets them: until nothing changes for 8 s.
+# Kprobes give pages back later, as soon as the host lets them: until as much is used as is told,
+# or, where that is not known yet, until nothing changes for 16 s.
 settle() {
     same=0; was=
     for try in $(seq 240); do
         now=$(used)
+        [ "$now" != "$1" ] || return
         if [ "$now" = "$was" ]; then same=$((same + 1)); else same=0; fi
-        [ $same -lt 16 ] || return
+        [ -n "$1" ] || [ $same -lt 32 ] || return
         was=$now; sleep 0.5
     done
 }
 sed 's/^/ITS /' /sys/devices/system/cpu/vulnerabilities/indirect_target_selection
 [ ! -d /sys/module ] || insmod /test_execmem.ko threads=2 loops=100
-probe; trace; stop; settle # what is kept for the next comes once
-stats fresh
+probe; trace; stop; settle "" # what is kept for the next comes once
+stats fresh; fresh=$(used)
 probe; trace
 for i in 1 2 3 4 5; do sleep 1; cat /proc/version /sys/kernel/debug/kprobes/list >/dev/null; done
 echo "PROBES $number of which $(grep -c OPTIMIZED /sys/kernel/debug/kprobes/list) optimized"
 echo "HITS $(awk '{ hits += $2 } END { print hits }' kprobe_profile)"
 for i in 1 2 3; do echo "TRACED $(grep -c do_sys_openat2 instances/$i/trace)"; done
 text live; page_table live; stats live
-stop; settle
+stop; settle "$fresh"
 text left; page_table left; stats left
 insmod /fuse.ko && stats loaded && rmmod fuse && rmmod test_execmem && stats unloaded
 """
