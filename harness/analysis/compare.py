@@ -16,6 +16,7 @@ from harness.analysis.comparison import (
     Comparison,
     SeedPages,
     TrialFailure,
+    TrialTaint,
 )
 from harness.analysis.replicates import replicates
 from harness.analysis.sites import NamedTrial
@@ -161,6 +162,11 @@ def _block(
             )
             for t in trials
             if t.record.status is not TrialStatus.OK
+        ),
+        taints=tuple(
+            TrialTaint(build=t.build, seed=t.seed, message=message)
+            for t in good
+            for message in t.record.taints
         ),
         verdicts=gather(((t.build, t.record.verdicts) for t in good), present, baseline),
         sites=gather_sites(

@@ -77,6 +77,15 @@ class TrialFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialTaint:
+    """What the kernel of a trial warned of; the trial counts."""
+
+    build: str
+    seed: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedPages:
     """Pages of BPF programs in one trial of a build."""
 
@@ -95,6 +104,7 @@ class Block:
     windows: tuple[str, ...]  # labels of the measured windows
     rows: tuple[Row, ...]
     failures: tuple[TrialFailure, ...] = ()
+    taints: tuple[TrialTaint, ...] = ()
     verdicts: Verdicts | None = None  # of the kernel's own tests, where the workload runs them
     sites: tuple[SiteRow, ...] = ()  # named texts, those with most walks first
     text_pages: Mapping[str, SeedPages] = field(default_factory=dict)  # by build, lowest seed

@@ -115,10 +115,11 @@ def explained(message: str, text: str) -> str:
     return f"{message}: build this kernel with {options}" if options else message
 
 
-def notes(text: str) -> list[str]:
-    """Warnings that are no failure but that a reader should know, each once."""
+def taints(text: str) -> list[str]:
+    """What the kernel warned of that did not end the trial, each once: the kernel that was
+    measured is not one that is well."""
     warnings = [line.strip() for line in lines(text) if WARNING.match(line.strip())]
-    return [f"guest kernel: {line}" for line in dict.fromkeys(warnings)]
+    return list(dict.fromkeys(warnings))
 
 
 def tail(text: str, count: int) -> list[str]:

@@ -143,6 +143,7 @@ static bool run(const char *profile, const char *trace, const char *report, bool
 	static struct machine m;
 	char error[512] = "";
 	bool ok = true;
+	FILE *out;
 
 	memset(scores, 0, sizeof(scores));
 	m.policy = (struct policy){
@@ -154,7 +155,7 @@ static bool run(const char *profile, const char *trace, const char *report, bool
 	if (!*read)
 		ok = told(error);
 	else if (!m.window)
-		ok = report_write(&m, scores, report);
+		ok = (out = report_open(report)) && report_write(out, report, &m, scores);
 	if (!ok)
 		fprintf(stderr, "fuzzer: %s, %s: '%s'\n", profile, trace, error);
 	clear(&m);

@@ -157,6 +157,7 @@ int main(int argc, char **argv)
 	struct paths paths = { 0 };
 	char line[256], error[512];
 	struct trace *t;
+	FILE *report;
 	bool ok;
 	int i;
 
@@ -181,7 +182,8 @@ int main(int argc, char **argv)
 		       &n[2], &n[3]);
 		feed(t, line[0], n);
 	}
-	ok = trace_end(t, &m, scores) && report_write(&m, scores, paths.out);
+	report = report_open(paths.out);
+	ok = trace_end(t, &m, scores) && report && report_write(report, paths.out, &m, scores);
 	machine_free(&m);
 	return ok ? 0 : 3;
 }

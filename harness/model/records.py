@@ -64,8 +64,8 @@ class TextPages:
 class Failure:
     """Why a trial has no result."""
 
-    # panic | oops | hang | flood | lost | early_exit | agent | workload | self_check | protocol
-    # | kernel: it lacks what the workload needs and was not booted
+    # panic | oops | kasan | lockdep | lockup | hung_task | hang | flood | lost | agent | workload
+    # | self_check | protocol ..., or kernel: it lacks what the workload needs and was not booted
     kind: str
     message: str
     console_tail: tuple[str, ...] = ()
@@ -85,6 +85,7 @@ class TrialRecord:
     text_pages: TextPages | None = None  # None: not known, or the record is older
     failure: Failure | None = None
     notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
+    taints: tuple[str, ...] = ()  # warnings of the guest's kernel; the readings stand
     verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip
     started: str = ""  # UTC, ISO 8601
     wall_seconds: float = 0.0

@@ -73,7 +73,7 @@ class LoopGuest:
         told = {"pcid": "tagged", "pti": self.pti}
         option = itlb.plugin_option(self.plugin, report, itlb.profile_path(self.profile), told)
         self._boot(loops, work, Mode.EXACT, option)
-        if not report.exists():
+        if not report.exists() or not report.stat().st_size:
             raise InfrastructureError("the model wrote no report", "run it again with --profile")
         return reports.decode(report.read_bytes())
 

@@ -9,6 +9,7 @@ from harness.pipeline import prepare
 from harness.pipeline.progress import Progress
 from harness.scratch import scratch
 from harness.targets import trial_files
+from harness.targets.qemu import confinement
 from harness.targets.qemu.argv import VmRequest, qemu_argv
 
 MEMORY_MIB = 3072
@@ -53,5 +54,6 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
             interactive=True,
         )
         streams = {"stdin": None, "stdout": None, "stderr": None}
-        with proc.start(qemu_argv(request), own_group=False, **streams) as qemu:
+        argv = qemu_argv(request, confinement.of_machine(work))
+        with proc.start(argv, own_group=False, **streams) as qemu:
             return qemu.wait() or 0

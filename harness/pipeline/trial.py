@@ -213,7 +213,8 @@ def _record(
         windows=made.windows,
         sites=made.sites,
         text_pages=made.text_pages,
-        notes=(*decoded.notes, *made.notes, *console.notes(ended.text)),
+        notes=(*decoded.notes, *made.notes),
+        taints=tuple(console.taints(ended.text)),
         verdicts=decoded.verdicts,
     )
 

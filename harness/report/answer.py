@@ -73,6 +73,7 @@ class Answer:
     tests: tuple[TextCell, ...]  # what the kernel's own tests say
     uncounted: tuple[str, ...]
     failures: tuple[str, ...]
+    taints: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -107,6 +108,11 @@ def _answer(
         for block in blocks
         for f in block.failures
     ]
+    taints = [
+        f"{t.build}, pti={block.settings.pti}, seed {t.seed}: {_joined_lines(t.message)}"
+        for block in blocks
+        for t in block.taints
+    ]
     return Answer(
         workload=first.workload,
         question=questions.get(first.workload, ""),
@@ -129,6 +135,7 @@ def _answer(
         tests=tuple(_test_words(blocks)),
         uncounted=_cut(list(_uncounted(blocks, lines)), "reading"),
         failures=_cut(failures, "failed trial"),
+        taints=_cut(taints, "warning"),
         notes=_cut(notes, "note"),
     )
 

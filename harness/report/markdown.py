@@ -70,6 +70,7 @@ def _answer(one: Answer) -> Iterator[str]:
     yield from _list("The kernel's own tests", [test.value for test in one.tests])
     yield from _list("Not counted", one.uncounted)
     yield from _list("Failed trials", one.failures)
+    yield from _list("Trials whose kernel warned", one.taints)
     yield from _list("Notes", one.notes)
 
 
@@ -97,6 +98,7 @@ def _block(block: Block) -> Iterator[str]:
     if (named := named_table(block)) is not None:
         yield from _named(named)
     yield from _list("Failed trials", shown.failures)
+    yield from _list("Trials whose kernel warned", shown.taints)
     yield from _list("Footnotes", shown.footnotes)
     yield from _list("Notes", shown.notes)
 

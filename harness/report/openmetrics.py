@@ -6,7 +6,8 @@ carries the trial's settings as labels and the time at which the trial began.
 
 Unknown readings have no sample under their own name; each has one in
 ``execmem_bench_reading_unknown`` (value 1) with its status and reason, and
-``execmem_bench_trial_readings`` counts a trial's readings by status.
+``execmem_bench_trial_readings`` counts a trial's readings by status, and
+``execmem_bench_trial_taints`` what its kernel warned of.
 """
 
 import re
@@ -92,6 +93,7 @@ class _Run(Collector):
         yield _created(manifest, began)
         ok = _gauge(f"{PREFIX}_trial_ok", "1 when the trial gave a result, 0 when it failed.", "")
         wall = _gauge(f"{PREFIX}_trial_duration", "Wall time of the trial on the host.", "seconds")
+        taints = _gauge(f"{PREFIX}_trial_taints", "Warnings of the guest's kernel.", "")
         counts = _gauge(f"{PREFIX}_trial_readings", "Readings of the trial by status.", "")
         unknown = _gauge(
             f"{PREFIX}_reading_unknown", "1 for each reading that has no value, with why.", ""
@@ -108,11 +110,12 @@ class _Run(Collector):
                 del labels["run"]
             _add(ok, labels, float(record.status is TrialStatus.OK), at)
             _add(wall, labels, record.wall_seconds, at)
+            _add(taints, labels, len(record.taints), at)
             for status, count in Counter(r.status.value for r in record.readings).items():
                 _add(counts, {**labels, "status": status}, count, at)
             for reading in record.readings:
                 _sample(families, unknown, labels, reading, at, known[record.spec.workload])
-        yield from (family for family in (ok, wall, counts, unknown) if family.samples)
+        yield from (family for family in (ok, wall, taints, counts, unknown) if family.samples)
         yield from families.values()
 
 

@@ -49,6 +49,8 @@ def _short(one: Answer) -> Iterator[str]:
         yield from (f"  {line.plain}" for line in answer_table(one, WIDTH - 2))
     for failure in one.failures:
         yield from textwrap.wrap(f"failed: {failure}", WIDTH - 2, initial_indent="  ")
+    for taint in one.taints:
+        yield from textwrap.wrap(f"tainted: {taint}", WIDTH - 2, initial_indent="  ")
     yield ""
 
 

@@ -40,6 +40,7 @@ def print_answer(console: Console, answer: Answer) -> None:
         print_lines(console, TONES[test.tone], [test.value])
     print_lines(console, "magenta", [f"not counted: {line}" for line in answer.uncounted])
     print_lines(console, "red", [f"failed: {line}" for line in answer.failures])
+    print_lines(console, "red", [f"tainted: {line}" for line in answer.taints])
     print_lines(console, "", [f"note: {line}" for line in answer.notes])
     console.print()
 

@@ -61,6 +61,7 @@ class TextTable:
     lines: tuple[Line, ...]
     footnotes: tuple[str, ...]  # with their marks
     failures: tuple[str, ...]
+    taints: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -98,6 +99,9 @@ def table(block: Block) -> TextTable:
         failures=tuple(
             f"{f.build}, seed {f.seed}: {f.kind}: {' | '.join(f.message.splitlines())}"
             for f in block.failures
+        ),
+        taints=tuple(
+            f"{t.build}, seed {t.seed}: {' | '.join(t.message.splitlines())}" for t in block.taints
         ),
         notes=block.notes,
     )

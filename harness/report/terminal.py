@@ -70,6 +70,7 @@ def _print_tables(comparison: Comparison, console: Console) -> None:
         if (named := named_table(block)) is not None:
             _print_named(console, named)
         print_lines(console, "red", [f"failed: {line}" for line in shown.failures])
+        print_lines(console, "red", [f"tainted: {line}" for line in shown.taints])
         print_lines(console, "dim", shown.footnotes)
         print_lines(console, "", [f"note: {line}" for line in shown.notes])
         console.print()

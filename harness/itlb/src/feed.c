@@ -257,5 +257,5 @@ bool feed_end(void)
 		ok = trace_end(plugin.trace, &plugin.machine, scores);
 	plugin.trace = NULL;
 	/* A report beside a trace that failed would pass for a recorded trial. */
-	return ok && report_write(&plugin.machine, scores, plugin.paths.out);
+	return ok && report_write(plugin.report, plugin.paths.out, &plugin.machine, scores);
 }

@@ -145,7 +145,12 @@ void machine_keep(struct machine *m, struct snapshot *s);
 /* What a CPU has counted so far. */
 void tally_now(const struct core *core, const struct score *score, struct tally *out);
 
-/* The JSON report, complete or not there at all: false, with a line on standard error. */
-bool report_write(struct machine *m, const struct score *scores, const char *path);
+/* NULL, with a line on standard error, where @path cannot be written. */
+FILE *report_open(const char *path);
+/*
+ * Writes the JSON report, complete or nothing: then false, with a line on standard error that
+ * names @path. Closes @f.
+ */
+bool report_write(FILE *f, const char *path, struct machine *m, const struct score *scores);
 
 #endif

@@ -42,6 +42,9 @@ static bool begin(const qemu_info_t *info)
 	m->origin.api = info->version.cur;
 	if (!smp_init(info->system.max_vcpus))
 		return false;
+	plugin.report = report_open(plugin.paths.out);
+	if (!plugin.report)
+		return false;
 	if (!plugin.paths.trace)
 		return true;
 	plugin.trace = trace_begin(plugin.paths.trace, &m->origin);

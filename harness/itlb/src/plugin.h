@@ -36,6 +36,7 @@ struct plugin {
 	struct paths paths;
 	struct machine machine;
 	struct trace *trace;	/* being recorded; NULL: none */
+	FILE *report;		/* open from the start: QEMU may give up its rights to open files */
 	struct vcpu vcpus[MAX_VCPUS];
 	struct qemu_plugin_scoreboard *scoreboard;
 	struct score *scores;	/* one each vCPU */

@@ -19,6 +19,7 @@ static bool replay(struct machine *m, const struct paths *paths)
 {
 	struct score scores[MAX_VCPUS] = { { 0 } };
 	char error[512];
+	FILE *f;
 
 	if (!machine_profile(m, paths->profile, error, sizeof(error))) {
 		fprintf(stderr, "replay: %s\n", error);
@@ -32,7 +33,8 @@ static bool replay(struct machine *m, const struct paths *paths)
 		fprintf(stderr, "replay: %s: window %u was never closed\n", paths->trace, m->window);
 		return false;
 	}
-	return report_write(m, scores, paths->out);
+	f = report_open(paths->out);
+	return f && report_write(f, paths->out, m, scores);
 }
 
 int main(int argc, char **argv)

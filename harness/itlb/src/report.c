@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The report: one JSON document, complete or not there at all. */
+/* The report: one JSON document, complete or empty. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -266,29 +266,23 @@ static bool write_report(FILE *f, struct machine *m, const struct score *scores)
 	return true;
 }
 
-bool report_write(struct machine *m, const struct score *scores, const char *path)
+FILE *report_open(const char *path)
 {
-	char *temporary = malloc(strlen(path) + sizeof(".new"));
-	bool ok = false;
-	FILE *f = NULL;
+	FILE *f = fopen(path, "w");
 
-	if (temporary) {
-		strcpy(temporary, path);
-		strcat(temporary, ".new");
-		f = fopen(temporary, "w");
-	}
-	if (f) {
-		ok = write_report(f, m, scores) && !fflush(f) && !ferror(f);
-		if (fclose(f))
-			ok = false;
-		if (ok && rename(temporary, path))
-			ok = false;
-	}
+	if (!f)
+		fprintf(stderr, "itlb: %s: no report: %s\n", path, strerror(errno));
+	return f;
+}
+
+bool report_write(FILE *f, const char *path, struct machine *m, const struct score *scores)
+{
+	bool ok = write_report(f, m, scores) && !fflush(f) && !ferror(f);
+
 	if (!ok) {
 		fprintf(stderr, "itlb: %s: no report: %s\n", path, strerror(errno));
-		if (f)
-			unlink(temporary);
+		if (ftruncate(fileno(f), 0))
+			perror("itlb");
 	}
-	free(temporary);
-	return ok;
+	return !fclose(f) && ok;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #define FIRST_NUMBER MARKS
 
 struct trace {
-	char *path, *temporary;
+	char *path;
+	int fd;				/* of what is written, to take it back */
 	gzFile file;
 	bool failed;
 	struct guess guess;
@@ -230,7 +232,8 @@ static void trace_free(struct trace *t)
 	free(t->numbered);
 	free(t->slots);
 	free(t->path);
-	free(t->temporary);
+	if (t->fd >= 0)
+		close(t->fd);
 	free(t);
 }
 
@@ -242,14 +245,9 @@ struct trace *trace_begin(const char *path, const struct origin *origin)
 	if (!t)
 		return NULL;
 	t->path = strdup(path);
-	t->temporary = malloc(strlen(path) + sizeof(".new"));
-	if (!t->path || !t->temporary || !grow(t)) {
-		trace_free(t);
-		return NULL;
-	}
-	sprintf(t->temporary, "%s.new", path);
-	t->file = gzopen(t->temporary, "wb4");
-	if (!t->file) {
+	t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	t->file = t->fd < 0 ? NULL : gzdopen(dup(t->fd), "wb4");
+	if (!t->path || !t->file || !grow(t)) {
 		trace_free(t);
 		return NULL;
 	}
@@ -273,10 +271,10 @@ bool trace_end(struct trace *t, const struct machine *m, const struct score *sco
 	put_number(t, m->vcpu_errors);
 	ok = gzclose(t->file) == Z_OK && !t->failed;
 	t->file = NULL;
-	ok = ok && !rename(t->temporary, t->path);
 	if (!ok) {
 		fprintf(stderr, "itlb: %s: no trace: %s\n", t->path, strerror(errno));
-		unlink(t->temporary);
+		if (ftruncate(t->fd, 0))
+			perror("itlb");
 	}
 	trace_free(t);
 	return ok;

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.itlb.plugin import QEMU
 from harness.model.trial_settings import Mode
+from harness.targets.qemu.confinement import UNCONFINED, Confinement
 
 RTC_BASE = "2026-01-01T00:00:00"
 """The guest's clock at power-on: fixed, since file times and random seeds follow from it."""
@@ -54,13 +55,14 @@ def kernel_command_line(request: VmRequest) -> str:
     return " ".join([*words, *request.append])
 
 
-def qemu_argv(request: VmRequest) -> list[str]:
+def qemu_argv(request: VmRequest, confined: Confinement = UNCONFINED) -> list[str]:
     """The QEMU command line. No disk, no network, no host folder; nothing is sent in."""
     return [
         QEMU,
         "-nodefaults",
         "-no-user-config",
         "-no-reboot",
+        *confined.words,
         "-display",
         "none",
         "-machine",

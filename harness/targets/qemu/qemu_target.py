@@ -52,7 +52,7 @@ class QemuTarget:
             console=_read(request.console),
             channel=_read(request.channel),
             report=_read(work / trial_files.REPORT) if payload.model else None,
-            trace=trace if trace.is_file() else None,
+            trace=trace if trace.is_file() and trace.stat().st_size else None,
             host_counts=_read(counting.output) if payload.host_events else None,
             opened_s=counting.opened_s,
             returncode=result.returncode,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness import proc
 from harness.model.trial_settings import Mode
-from harness.targets.qemu import pinning
+from harness.targets.qemu import confinement, pinning
 from harness.targets.qemu.argv import VmRequest, pinned, qemu_argv
 from harness.targets.watched import (
     CHANNEL_BYTES,
@@ -62,10 +62,11 @@ def boot(
         Follower(request.console, on_console, CONSOLE_BYTES),
         Follower(request.channel, on_channel, CHANNEL_BYTES),
     ]
+    confined = confinement.of_machine(request.console.parent)
     errors = request.console.with_suffix(".qemu-stderr")
     with (
         errors.open("wb") as stderr,
-        proc.start(qemu_argv(request), stderr=stderr) as qemu,
+        proc.start(qemu_argv(request, confined), stderr=stderr) as qemu,
         beside(qemu.pid),
     ):
         cpus = pinning.choose(request.smp) if pinned(request) else ()

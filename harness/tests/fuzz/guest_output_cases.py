@@ -126,7 +126,7 @@ def consoles(seed: int, cases: int) -> Outcome:
         for at in range(0, len(data), 1000):
             watcher(data[at : at + 1000])
         verdict = console.worst(text)
-        shown = [console.explained("x", text), *console.notes(text), *console.tail(text, 5)]
+        shown = [console.explained("x", text), *console.taints(text), *console.tail(text, 5)]
         shown += [verdict.line] if verdict else []
         assert not any("\n" in line for line in shown), text
         return verdict is not None

@@ -13,7 +13,7 @@ CAPTURED = {path.stem.removeprefix("console-"): path for path in DATA.glob("gues
 
 def test_healthy_console() -> None:
     assert console.worst(HEALTHY) is None
-    assert console.notes(HEALTHY) == []
+    assert console.taints(HEALTHY) == []
 
 
 @pytest.mark.parametrize("symptom", sorted(CAPTURED))
@@ -60,9 +60,7 @@ def test_messages_of_the_kernel(line: str, kind: str) -> None:
 
 def test_the_caller_after_the_time_is_no_part_of_the_line() -> None:
     text = "[    1.000000][    T1] WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2\n"
-    assert console.notes(text) == [
-        "guest kernel: WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2"
-    ]
+    assert console.taints(text) == ["WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2"]
 
 
 def test_tail_is_the_last_lines_that_say_something() -> None:
@@ -76,10 +74,10 @@ def test_the_cause_outranks_the_panic_that_follows() -> None:
     assert verdict.kind == "oops"
 
 
-def test_a_warning_is_a_note() -> None:
+def test_a_warning_taints_once() -> None:
     text = "[ 1.0] WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2\n" * 2
     assert console.worst(text) is None
-    assert len(console.notes(text)) == 1
+    assert len(console.taints(text)) == 1
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1000])

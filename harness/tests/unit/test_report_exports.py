@@ -52,8 +52,8 @@ def test_openmetrics_is_read_by_the_reference_parser(run: LoadedRun) -> None:
     said = exports.export(run, "openmetrics")
     assert said.endswith("# EOF\n")
     families = families_of(said)
-    own = {"trial_ok", "trial_duration_seconds", "trial_readings", "reading_unknown", "run"}
-    own |= {"run_created_seconds"}
+    own = {"trial_ok", "trial_duration_seconds", "trial_readings", "trial_taints", "run"}
+    own |= {"reading_unknown", "run_created_seconds"}
     own = {f"execmem_bench_{name}" for name in own}
     assert own <= set(families)
     assert all(re.fullmatch(r"execmem_bench_[a-zA-Z0-9_]+", name) for name in families)

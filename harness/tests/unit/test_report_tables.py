@@ -58,6 +58,21 @@ def test_output_width_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     assert consoles.output().width == 90
 
 
+def test_a_trial_whose_kernel_warned_counts_and_is_named() -> None:
+    run = made.run(seeds=(1, 2), pti=("on",))
+    warned = "WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 f+0x1/0x2"
+    records = tuple(replace(r, taints=(warned,) if r.spec.seed == 2 else ()) for r in run.records)
+    comparison = compare([LoadedRun(run.manifest, records, ())])
+    said = printed(comparison, 160, full=False)
+    for build in made.VARIANTS:
+        assert f"tainted: {build}, pti=on, seed 2: {warned}" in said
+    assert "seed 1: WARNING" not in said
+    without = printed(compare([run]), 160, full=False)
+    assert [x for x in said.splitlines() if "tainted" not in x] == without.splitlines()
+    assert f"- upstream, pti=on, seed 2: {warned}" in markdown.render(comparison)
+    assert f"tainted: execmem, seed 2: {warned}" in printed(comparison, 160)
+
+
 def test_nothing_of_a_result_steers_the_terminal() -> None:
     run = made.run(seeds=(1,), pti=("on",), fail=("trig-kprobe-execmem-ption-s1",))
     evil = "\x1b[2J\x1b]0;title\x07 \u202e"

@@ -50,7 +50,7 @@ def payload(tmp_path: Path) -> Payload:
 def booted(monkeypatch: pytest.MonkeyPatch, payload: Payload, script: str) -> Ended:
     """The end of ``payload`` with ``script``, which runs in its work folder, as QEMU."""
     words = ["/bin/sh", "-c", f"cd {payload.work}; {script}"]
-    monkeypatch.setattr(session, "qemu_argv", lambda _: words)
+    monkeypatch.setattr(session, "qemu_argv", lambda *_: words)
     monkeypatch.setattr(watched, "POLL_S", 0.02)
     return QemuTarget().run(payload)
 

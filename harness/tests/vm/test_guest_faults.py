@@ -77,8 +77,8 @@ def test_each_fault_has_its_name_and_the_others_are_not_harmed(
 
 
 def test_what_the_kernel_warns_of_is_told(records: dict[str, TrialRecord]) -> None:
-    assert any("WARNING: CPU: 0" in note for note in records["warning"].notes)
-    assert records["nothing"].notes == ()
+    assert any("WARNING: CPU: 0" in taint for taint in records["warning"].taints)
+    assert records["nothing"].taints == ()
 
 
 def test_the_console_is_kept(records: dict[str, TrialRecord], results: Path) -> None:
