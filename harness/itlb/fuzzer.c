@@ -3,15 +3,17 @@
  * Damages traces and profiles and replays them, for the tests: each is read to its end, or
  * refused in one line. What else can go wrong is for the sanitizers.
  *
- *   fuzzer SEED COUNT SCRATCH profile=FILE... trace=FILE...
+ *   fuzzer SEED COUNT profile=FILE... trace=FILE...
  *
- * SCRATCH and SCRATCH.json are written over and over. The last line of standard output has
- * how many traces were read and refused, then how many profiles.
+ * Standard output has the last report, then a line of how many traces were read and refused,
+ * and how many profiles.
  */
+#define _GNU_SOURCE
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "options.h"
 #include "trace.h"
@@ -44,6 +46,15 @@ static bool load(struct file *file, const char *path)
 	file->path = path;
 	file->size = f ? fread(file->bytes, 1, MAX_BYTES, f) : 0;
 	return f && !fclose(f) && file->size && file->size < MAX_BYTES / 2;
+}
+
+/* A file in memory: one on a disk would be flushed each time that it is written anew. */
+static bool in_memory(char *path, size_t size)
+{
+	int fd = memfd_create("fuzzer", 0);
+
+	snprintf(path, size, "/proc/self/fd/%d", fd);
+	return fd >= 0;
 }
 
 static bool save(const struct file *file, const char *path)
@@ -174,21 +185,21 @@ static bool take(const char *word)
 int main(int argc, char **argv)
 {
 	unsigned long left, counts[2][2] = { { 0 } };
-	char report[4096];
+	char scratch[64], report[64];
 	int i;
 
-	for (i = 4; i < argc; i++) {
+	for (i = 3; i < argc; i++) {
 		if (!take(argv[i])) {
 			fprintf(stderr, "fuzzer: '%s' is not one to begin with\n", argv[i]);
 			return 2;
 		}
 	}
-	if (!profile_count || !trace_count) {
-		fprintf(stderr, "fuzzer: a profile and a trace are needed\n");
+	if (!profile_count || !trace_count || !in_memory(scratch, sizeof(scratch)) ||
+	    !in_memory(report, sizeof(report))) {
+		fprintf(stderr, "fuzzer: a profile, a trace and files in memory are needed\n");
 		return 2;
 	}
 	state = strtoul(argv[1], NULL, 10) * 2 + 1;
-	snprintf(report, sizeof(report), "%s.json", argv[3]);
 	for (left = strtoul(argv[2], NULL, 10); left; left--) {
 		const struct file *profile = &profiles[draw(profile_count)];
 		const struct file *trace = &traces[draw(trace_count)];
@@ -198,14 +209,16 @@ int main(int argc, char **argv)
 			spoil(profile, profiles, profile_count);
 		else
 			spoil(trace, traces, trace_count);
-		if (!save(&damaged, argv[3]) ||
-		    !run(of_profile ? argv[3] : profile->path, of_profile ? trace->path : argv[3],
+		if (!save(&damaged, scratch) ||
+		    !run(of_profile ? scratch : profile->path, of_profile ? trace->path : scratch,
 			 report, &read)) {
 			fprintf(stderr, "fuzzer: with %lu to go\n", left);
 			return 1;
 		}
 		counts[of_profile][!read]++;
 	}
+	if (!load(&damaged, report) || !fwrite(damaged.bytes, damaged.size, 1, stdout))
+		return 1;
 	printf("%lu %lu %lu %lu\n", counts[0][0], counts[0][1], counts[1][0], counts[1][1]);
 	return 0;
 }

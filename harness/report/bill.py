@@ -13,6 +13,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from harness.errors import DataError
 from harness.model.records import KernelIdentity, Manifest
 from harness.store.loading import LoadedRun
 
@@ -28,6 +29,7 @@ def render(run: LoadedRun) -> str:
     """The bill of materials of ``run``, CycloneDX 1.6 as JSON; equal for equal runs.
 
     A run that does not know its packages, as older ones, has only what its manifest hashes.
+    Raises DataError for a manifest that does not say when it was made.
     """
     manifest = run.manifest
     program = Component(
@@ -40,13 +42,21 @@ def render(run: LoadedRun) -> str:
     bom = Bom(
         serial_number=uuid5(NAMESPACE_URL, f"execmem-bench:{manifest.run}"),
         metadata=BomMetaData(
-            timestamp=datetime.fromisoformat(manifest.created),
+            timestamp=_moment(manifest),
             component=program,
         ),
         components=parts,
     )
     bom.register_dependency(program, parts)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+
+
+def _moment(manifest: Manifest) -> datetime:
+    """When the run began. Raises DataError."""
+    try:
+        return datetime.fromisoformat(manifest.created)
+    except ValueError as error:
+        raise DataError(f"{manifest.run}: created: {error}", "restore manifest.json") from error
 
 
 def _hashed(manifest: Manifest) -> Iterator[Component]:

@@ -15,6 +15,8 @@ from enum import StrEnum
 from .checks import WireError, shown
 
 MAGIC = "EMB1"
+NAME_CHARACTERS = 200
+"""Of a frame: the host makes a file of it."""
 PART = 2700
 """Bytes of payload a line: with base64 and header below 4 kB."""
 FRAME_BYTES = 64 << 20
@@ -91,7 +93,11 @@ def parse_line(number: int, line: str) -> Part:
 def check_name(name: str, where: str) -> None:
     """Raises WireError unless ``name`` is a relative path that stays where it is put."""
     steps = name.split("/")
-    if not _NAME.fullmatch(name) or any(step in ("", ".", "..") for step in steps):
+    if (
+        len(name) > NAME_CHARACTERS
+        or not _NAME.fullmatch(name)
+        or any(step in ("", ".", "..") for step in steps)
+    ):
         raise WireError(f"{where}: {shown(name)} is not a relative name")
 
 

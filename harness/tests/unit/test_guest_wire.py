@@ -142,7 +142,9 @@ def test_a_window_that_was_never_opened() -> None:
     assert decode(channel(done={"status": "failed", "kind": "agent"})).windows == ()
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b", ".", "a//b", "a\\b", "é"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../../b", ".", "a//b", "a\\b", "é", "x" * 201]
+)
 def test_a_name_that_escapes(name: str) -> None:
     line = frames.encode(0, "file", "x", b"x")[0].replace(" x ", f" {name} ")
     with pytest.raises(WireError, match="not a relative name"):

@@ -11,6 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from harness.errors import DataError
 from harness.image.guest_layers import Layer
 from harness.image.installed import LISTING, guest_packages
 from harness.report import exports
@@ -52,6 +53,11 @@ def bill(run: LoadedRun) -> dict[str, Any]:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     document: dict[str, Any] = json.loads(text)
     return document
+
+
+def test_a_manifest_that_does_not_say_when(run: LoadedRun) -> None:
+    with pytest.raises(DataError, match="created: Invalid isoformat string: 'yesterday'"):
+        bill(run._replace(manifest=replace(run.manifest, created="yesterday")))
 
 
 def test_packages_are_named_by_where_they_are(run: LoadedRun) -> None:
