@@ -157,6 +157,27 @@ def _ends_with_us(argv: Sequence[str]) -> tuple[str, ...]:
     return (*asked, "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
 
 
+@contextmanager
+def ended_with_us(process: Process) -> Iterator[None]:
+    """Has ``process`` killed when this one is no more, also where it has changed its user since it
+    was started: the kernel then forgets what ``start`` asked of it (prctl(2), PR_SET_PDEATHSIG).
+    """
+    watcher = subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill -s KILL "$0"', str(process.pid)],
+        stdin=subprocess.PIPE,  # its end is ours
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+        if watcher.stdin is not None:
+            watcher.stdin.close()
+
+
 def run(
     argv: Sequence[str],
     *,

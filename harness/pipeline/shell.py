@@ -55,5 +55,5 @@ def shell(kernel_text: str | None, pti: str, smp: int, bcc: bool, progress: Prog
         )
         streams = {"stdin": None, "stdout": None, "stderr": None}
         argv = qemu_argv(request, confinement.of_machine(work))
-        with proc.start(argv, own_group=False, **streams) as qemu:
+        with proc.start(argv, own_group=False, **streams) as qemu, proc.ended_with_us(qemu):
             return qemu.wait() or 0

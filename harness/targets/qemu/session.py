@@ -67,6 +67,7 @@ def boot(
     with (
         errors.open("wb") as stderr,
         proc.start(qemu_argv(request, confined), stderr=stderr) as qemu,
+        proc.ended_with_us(qemu),
         beside(qemu.pid),
     ):
         cpus = pinning.choose(request.smp) if pinned(request) else ()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness import proc
@@ -58,3 +60,33 @@ def test_background_is_stopped() -> None:
     with proc.start([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         assert process.poll() is None
     assert process.poll() is not None
+
+
+FORGETS = """
+import sys, time
+from harness import proc
+forgets = "import ctypes, time; ctypes.CDLL(None).prctl(1, 0);"
+forgets += "print('so', flush=True); time.sleep(60)"
+with proc.start([sys.executable, "-c", forgets], stdout=None) as process:
+    with proc.ended_with_us(process):
+        print(process.pid, flush=True)
+        time.sleep(60)
+"""
+"""What a program does whose command changes its user: the kernel's word is gone."""
+
+
+def test_a_command_that_forgot_us_ends_when_we_are_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", FORGETS], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        words = {program.stdout.readline().decode().strip() for _ in range(2)}
+        sleeper = psutil.Process(int(*(words - {"so"})))
+        program.kill()
+        program.wait()
+        assert psutil.wait_procs([sleeper], timeout=10)[1] == []
+
+
+def test_nothing_watches_a_command_that_has_ended() -> None:
+    with proc.start(["sleep", "60"]) as process, proc.ended_with_us(process):
+        pass
+    left = [child.name() for child in psutil.Process().children()]
+    assert [name for name in left if name in ("sh", "sleep")] == []
