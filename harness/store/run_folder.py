@@ -21,6 +21,7 @@ from typing import Self
 
 import msgspec
 
+from harness.durable import sync_folder
 from harness.errors import DataError, InfrastructureError, PrerequisiteError, UserError
 from harness.model.records import Manifest, TrialRecord
 from harness.store.loading import MANIFEST, RECORDS, load_run
@@ -199,15 +200,6 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a crash of the machine."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def readable(document: TrialRecord | Manifest, where: str) -> bytes:

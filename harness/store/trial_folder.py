@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import sha256_file
+from harness.durable import sync_folder, sync_tree
 from harness.errors import DataError
 from harness.model.records import TrialRecord
 from harness.store.loading import decode
-from harness.store.run_folder import readable, sync_folder, write_atomically
+from harness.store.run_folder import readable, write_atomically
 
 TRIALS, RECORD, RAW, SUMS = "trials", "record.json", "raw", "SHA256SUMS"
 MAX_BYTES = 1 << 30
@@ -67,6 +68,7 @@ def keep(record: TrialRecord, made: Path, folder: Path) -> None:
     write_atomically(made / RECORD, data + b"\n")
     sums = "".join(f"{sha256_file(path)}  {place}\n" for place, path in _files(made).items())
     write_atomically(made / SUMS, sums.encode())
+    sync_tree(made)
     if folder.exists() and not is_good(folder):
         shutil.rmtree(folder)
     try:
@@ -147,4 +149,6 @@ def copy_raw(kept: KeptTrial, to: Path) -> None:
             shutil.copyfile(path, target, follow_symlinks=False)
     shutil.rmtree(to, ignore_errors=True)
     if made.exists():
+        sync_tree(made)
         made.rename(to)
+        sync_folder(to.parent)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.durable import sync_tree
 from harness.errors import DataError
 from harness.targets.target import Ended
 
@@ -34,7 +35,8 @@ class _End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 def keep(ended: Ended, folder: Path) -> None:
     """Write the output of a trial to ``folder``: the console as it is, the large rest compressed.
 
-    Equal output gives equal files, but for the wall time in ``END``. Raises OSError.
+    Equal output gives equal files, but for the wall time in ``END``. When this returns they are
+    on the disk, so that a record that follows has its raw output. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONSOLE).write_bytes(ended.console)
@@ -49,6 +51,7 @@ def keep(ended: Ended, folder: Path) -> None:
         ended.returncode, ended.stopped, ended.stderr, round(ended.seconds, 3), ended.opened_s
     )
     (folder / END).write_bytes(msgspec.json.encode(end) + b"\n")
+    sync_tree(folder)
 
 
 def read(folder: Path) -> Ended:

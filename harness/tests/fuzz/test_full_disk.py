@@ -13,6 +13,7 @@ from harness import proc
 from harness.analysis.same_result import first_difference
 from harness.errors import PrerequisiteError
 from harness.store import load_run
+from harness.tests.fuzz import disks
 from harness.tests.unit.recorded_machine import started
 
 pytestmark = pytest.mark.long
@@ -27,15 +28,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 8 MiB with few inodes, on a loop device."""
     if os.geteuid():
         pytest.skip("mounting a file system needs root")
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    folder.mkdir()
-    proc.run(["truncate", "-s", f"{DISK_KIB}K", str(image)])
-    proc.run(["mkfs.ext4", "-q", "-m", "0", "-N", str(INODES), str(image)])
-    proc.run(["mount", "-o", "loop", str(image), str(folder)])
-    try:
+    disks.make(tmp_path / "image", DISK_KIB, INODES)
+    with disks.mounted(tmp_path / "image", tmp_path / "disk") as folder:
         yield folder
-    finally:
-        proc.run(["umount", str(folder)])
 
 
 def free_kib(disk: Path) -> int:

@@ -10,7 +10,7 @@ ROOT = Path(harness.__file__).parent
 
 FOUNDATION = {"errors", "model", "paths", "printable"}
 STAGES = {"kernel", "image", "guest", "counters", "itlb"}
-COMMON = {"proc", "scratch", "tunables", "cache", "metrics", "config"}
+COMMON = {"proc", "scratch", "durable", "tunables", "cache", "metrics", "config"}
 ALLOWED: dict[str, set[str]] = {
     "printable": set(),
     "errors": {"printable"},
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "paths": {"errors"},
     "proc": FOUNDATION,
     "scratch": set(),
+    "durable": set(),
     "tunables": FOUNDATION,
     "cache": FOUNDATION,
     "metrics": FOUNDATION,
