@@ -29,10 +29,33 @@ def test_anybody_else_gets_no_rights() -> None:
     assert UNCONFINED.words == ()
 
 
+ALL = "000001ffffffffff"
+WHOLE = "         0          0 4294967295\n"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "users", "setgroups", "may"),
+    [
+        (ALL, WHOLE, "allow\n", True),
+        (ALL, "0 100000 65536\n", "allow\n", True),
+        (ALL, "0 1000 1\n", "deny\n", False),  # unshare -r
+        (ALL, "0 1000 1\n1 100000 65536\n", "allow\n", True),
+        (ALL, WHOLE, "deny\n", False),
+        ("00000000a80425fb", WHOLE, "allow\n", True),  # what Docker leaves
+        ("0000000000000000", WHOLE, "allow\n", False),
+        ("", "", "", False),
+    ],
+)
+def test_root_in_a_container(capabilities: str, users: str, setgroups: str, may: bool) -> None:
+    status = {"CapEff": capabilities} if capabilities else {}
+    assert confinement.may_change_user(status, users, users, setgroups) == may
+
+
 @pytest.mark.parametrize("user", [0, 1000])
 def test_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int) -> None:
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr(confinement, "has_sandbox", lambda: True)
+    monkeypatch.setattr(confinement, "may_change_user", lambda *_: True)
     held = confinement.of_machine(tmp_path)
     assert confinement.of_machine(tmp_path) == held
     assert held.root == (None if user else tmp_path / "empty")
