@@ -13,7 +13,8 @@ from harness.image.guest_layers import Layer
 from harness.model.specs import TrialSpec
 from harness.model.trial_settings import Counters, Mode
 from harness.targets import trial_files, watched
-from harness.targets.qemu import session
+from harness.targets.qemu import confinement, session
+from harness.targets.qemu.confinement import UNCONFINED
 from harness.targets.qemu.qemu_target import QemuTarget, vm_request
 from harness.targets.recorded import RecordedTarget
 from harness.targets.target import INTERRUPTED, Ended, KernelFiles, Model, Payload
@@ -51,6 +52,7 @@ def booted(monkeypatch: pytest.MonkeyPatch, payload: Payload, script: str) -> En
     """The end of ``payload`` with ``script``, which runs in its work folder, as QEMU."""
     words = ["/bin/sh", "-c", f"cd {payload.work}; {script}"]
     monkeypatch.setattr(session, "qemu_argv", lambda *_: words)
+    monkeypatch.setattr(confinement, "of_machine", lambda _: UNCONFINED)
     monkeypatch.setattr(watched, "POLL_S", 0.02)
     return QemuTarget().run(payload)
 

@@ -7,8 +7,9 @@ import pytest
 
 from harness.model.trial_settings import Mode
 from harness.targets import watched
-from harness.targets.qemu import session
+from harness.targets.qemu import confinement, session
 from harness.targets.qemu.argv import VmRequest
+from harness.targets.qemu.confinement import UNCONFINED
 
 
 def booted(
@@ -16,8 +17,9 @@ def booted(
 ) -> session.VmResult:
     """Run ``script``, which finds the two files as console and channel."""
     monkeypatch.setattr(
-        session, "qemu_argv", lambda _: ["/bin/sh", "-c", f"cd {tmp_path}; {script}"]
+        session, "qemu_argv", lambda *_: ["/bin/sh", "-c", f"cd {tmp_path}; {script}"]
     )
+    monkeypatch.setattr(confinement, "of_machine", lambda _: UNCONFINED)
     monkeypatch.setattr(watched, "POLL_S", 0.02)
     request = VmRequest(
         kernel=Path("K"),
