@@ -157,7 +157,7 @@ def nightly(**chosen: Any) -> None:
     fail = chosen.pop("fail_on_regression")
     request = pipeline.NightRequest(run=_run_request(chosen, suite=NIGHTLY_SUITE), **own)
     night = pipeline.nightly(request, progress)
-    click.echo(night.line)
+    click.echo(printable(night.line))
     if night.outcome.interrupted:
         sys.exit(EXIT_INTERRUPTED)
     if fail and night.shown.bad:
@@ -217,10 +217,7 @@ def trial(key: str, plan: str | None, out: Path, quiet: bool) -> None:
     except pipeline.Interrupted:
         sys.exit(EXIT_INTERRUPTED)
     failure = done.record.failure
-    words = "there already" if done.before else f"{done.record.wall_seconds:.0f} s"
-    click.echo(
-        f"{key}: {words if failure is None else f'FAILED ({failure.kind}): {failure.message}'}"
-    )
+    click.echo(printable(done.line))
     if failure is not None:
         sys.exit(EXIT_TRIAL_FAILED)
 

@@ -65,24 +65,29 @@ def test_background_is_stopped() -> None:
 FORGETS = """
 import sys, time
 from harness import proc
-forgets = "import ctypes, time; ctypes.CDLL(None).prctl(1, 0);"
-forgets += "print('so', flush=True); time.sleep(60)"
-with proc.start([sys.executable, "-c", forgets], stdout=None) as process:
-    with proc.ended_with_us(process):
-        print(process.pid, flush=True)
-        time.sleep(60)
+forgets = "import ctypes, sys, time; ctypes.CDLL(None).prctl(1, 0); open(sys.argv[1], 'w').close()"
+argv = [sys.executable, "-c", f"{forgets}; time.sleep(60)", sys.argv[1]]
+with proc.start(argv, stderr=None) as process, proc.ended_with_us(process):
+    print(process.pid, flush=True)
+    time.sleep(60)
 """
 """What a program does whose command changes its user: the kernel's word is gone."""
 
 
-def test_a_command_that_forgot_us_ends_when_we_are_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", FORGETS], stdout=subprocess.PIPE) as program:
+def test_a_command_that_forgot_us_ends_when_we_are_killed(tmp_path: Path) -> None:
+    has_forgotten = tmp_path / "forgotten"
+    argv = [sys.executable, "-c", FORGETS, str(has_forgotten)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
-        words = {program.stdout.readline().decode().strip() for _ in range(2)}
-        sleeper = psutil.Process(int(*(words - {"so"})))
+        command = psutil.Process(int(program.stdout.readline()))
+        deadline = time.monotonic() + 30
+        while not has_forgotten.exists() and time.monotonic() < deadline:
+            assert command.is_running()
+            time.sleep(0.05)
         program.kill()
         program.wait()
-        assert psutil.wait_procs([sleeper], timeout=10)[1] == []
+        assert has_forgotten.exists()
+        assert psutil.wait_procs([command], timeout=10)[1] == []
 
 
 def test_nothing_watches_a_command_that_has_ended() -> None:
