@@ -144,7 +144,10 @@ def workload(name: str, root: Path = WORKLOADS) -> tuple[WorkloadSpec, Path]:
     folder = Path(name)
     if (folder / "workload.toml").is_file():
         folder = folder.resolve()
-        return _load(folder / "workload.toml", WorkloadSpec), folder
+        spec = _load(folder / "workload.toml", WorkloadSpec)
+        if not (folder / spec.module).is_file():
+            raise UserError(f"{folder}: no {spec.module} in it", "it has the class Workload")
+        return spec, folder
     if folder.is_dir():
         raise UserError(f"{name}: no workload.toml in that folder", "see CONTRIBUTING.md")
     raise UserError(f"no workload {name!r}", _closest(name, known))

@@ -47,11 +47,30 @@ def trials(
     return tuple(out)
 
 
+MOST = (1 << 63) - 1
+"""The largest integer that every reader of a result can hold, and less one the smallest."""
+
+
+def _check_bounds(workload: str, key: str, value: Scalar) -> None:
+    """Refuse what cannot be told to a guest or written to a result."""
+    if isinstance(value, int) and not -MOST <= value <= MOST:
+        raise UserError(
+            f"workload {workload}: parameter {key} is an integer of {value.bit_length()} bits",
+            f"give one from {-MOST} to {MOST}",
+        )
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            why = f"workload {workload}: parameter {key}={value!r}"
+            raise UserError(why, "give it as UTF-8") from error
+
+
 def merge_params(workload: WorkloadSpec, *overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The workload's parameters with ``overrides`` laid over them in turn.
 
-    Raises UserError for a key the workload lacks, a value of another type, and a number that
-    is not finite.
+    Raises UserError for a key the workload lacks, a value of another type, a number that is not
+    finite or has more than 64 bits, and a text that is no UTF-8.
     """
     merged = dict(workload.params)
     for layer in overrides:
@@ -62,6 +81,7 @@ def merge_params(workload: WorkloadSpec, *overrides: Mapping[str, Scalar]) -> di
                     f"it has: {', '.join(merged) or 'none'}",
                 )
             default = merged[key]
+            _check_bounds(workload.name, key, value)
             if isinstance(default, float) and isinstance(value, int):
                 value = float(value)
             if type(value) is not type(default):

@@ -36,7 +36,8 @@ class WorkloadSpec:
 
     name: str
     question: str  # the question it answers, one sentence
-    module: str  # Python file in the folder with the class Workload
+    # Python file in the folder with the class Workload
+    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py$")]
     layers: tuple[str, ...] = ()  # guest image layers beside the base: "bcc"
     params: Mapping[str, Scalar] = field(default_factory=dict)  # defaults of its parameters
     operation: str = "operation"  # what one of its operations is

@@ -220,6 +220,7 @@ def test_a_manifest_without_places_needs_them_for_other_workloads(tmp_path: Path
     specs = tuple(replace(spec, workload="fork-storm") for spec in trials())
     folder = tmp_path / "fork-storm"
     folder.mkdir()
+    (folder / "x.py").touch()
     (folder / "workload.toml").write_text(
         "name = 'fork-storm'\nquestion = '?'\nmodule = 'x.py'\nparams = { window_s = 0.1 }\n"
     )

@@ -77,6 +77,9 @@ ON_COMMAND_LINE = [
     ("run --seeds nan", "--seeds 'nan': give a count"),
     ("run -p window_s=nan --counters none", "parameter window_s=nan: give a finite number"),
     ("run -p window_s=inf --counters none", "parameter window_s=inf: give a finite number"),
+    ("run -p instances=9999999999999999999999 --counters none", "is an integer of 74 bits"),
+    (f"run -p window_s={'9' * 400} --counters none", "window_s is an integer of 1329 bits"),
+    ("run -p placement=\udcff --counters none", r"placement='\udcff': give it as UTF-8"),
     ("run --pti", "'--pti' requires an argument"),
     ("run --no-such", "No such option"),
     ("replay latest --pcid none", "'--pcid': 'none' is not one of"),
@@ -141,10 +144,27 @@ def test_on_the_command_line(command: str, message: str, monkeypatch: Any, capsy
 def test_the_same_lines_without_the_fault_are_accepted() -> None:
     text = suite_text('seeds = [0, 2147483647]\npti = ["on"]\nsmp = 64\nkaslr = true')
     assert definitions.parse(text, SuiteSpec, "s.toml").shared.smp == 64
-    text = 'name = "w"\nquestion = "q"\nmodule = "m"\nmemory_mib = 256\ntimeout_s = 0.5\n'
+    text = 'name = "w"\nquestion = "q"\nmodule = "m.py"\nmemory_mib = 256\ntimeout_s = 0.5\n'
     assert definitions.parse(text, WorkloadSpec, "w.toml").memory_mib == 256
     assert len(options.seeds(str(MAX_SEEDS))) == MAX_SEEDS
     assert len(options.seeds(f"5-{MAX_SEEDS + 4}")) == MAX_SEEDS
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("../m.py", "workload.toml: module: Expected `str` matching regex"),
+        ("/etc/passwd", "workload.toml: module: Expected `str` matching regex"),
+        ("m.py", "no m.py in it: it has the class Workload"),
+    ],
+)
+def test_a_workload_is_a_file_of_its_folder(
+    module: str, message: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "workload.toml").write_text(f'name = "mine"\nquestion = "?"\nmodule = "{module}"\n')
+    assert message in refusal(["run", "--workload", str(folder)], monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("text", ["2000000000", "1-9999999999", "0-99999999999999999999999"])
