@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line: options to a call of the pipeline; errors to one line and an exit code."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -22,14 +23,16 @@ from harness.cli_options import (
 from harness.cli_settings import setting_option, setting_options, take_settings
 from harness.config import options
 from harness.errors import (
+    EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
+    EXIT_PREREQUISITE,
     EXIT_REGRESSION,
     EXIT_TRIAL_FAILED,
     BenchError,
     UserError,
 )
 from harness.model.trial_settings import Counters, Mode
-from harness.printable import printable
+from harness.printable import one_line, printable
 
 EPILOG = """
 \b
@@ -576,6 +579,10 @@ def main() -> None:
         see = f" (see {ctx.command_path} --help)" if ctx else ""
         click.echo(f"execmem-bench: {error.format_message()}{see}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a path that the system does not take: nobody asked it before
+        path = one_line(str(error.filename), 150)
+        click.echo(f"execmem-bench: {path}: {error.strerror or error}", err=True)
+        sys.exit(EXIT_BAD_INPUT if error.errno == errno.ENAMETOOLONG else EXIT_PREREQUISITE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("execmem-bench: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)

@@ -19,12 +19,12 @@ def printable(text: str, keep: str = "\n\t") -> str:
     return "".join(c if c in keep or _shows(c) else _escaped(c) for c in text)
 
 
-def one_line(text: str) -> str:
-    """``text`` as one line of at most ``MOST`` characters; its ends where it is longer."""
+def one_line(text: str, most: int = MOST) -> str:
+    """``text`` as one line of at most ``most`` characters; its ends where it is longer."""
     line = printable(text, keep="")
-    if len(line) <= MOST:
+    if len(line) <= most:
         return line
-    half = (MOST - len(_CUT)) // 2
+    half = (most - len(_CUT)) // 2
     return f"{line[:half]}{_CUT}{line[-half:]}"
 
 

@@ -55,7 +55,12 @@ OF_WORKLOAD = [
     ("timeout_s = inf", "timeout_s: inf: give a finite number"),
     ("params.rate = nan", "params.rate: nan: give a finite number"),
 ]
+LONG = "9" * 500
 ON_COMMAND_LINE = [
+    *(
+        (f"{command} {LONG}", ": File name too long")
+        for command in ("run -w", "run --resume", "compare", "collect", "reproduce")
+    ),
     ("run --pti maybe", "'--pti': 'maybe' is not one of 'on', 'off', 'both'"),
     ("run --pti on,off", "'--pti': 'on,off' is not one of"),
     ("run --pcid none", "'--pcid': 'none' is not one of 'tagged', 'flush'"),
