@@ -210,6 +210,8 @@ def program(**changes: object) -> bytes:
         (program(func_lens=[]), "1 addresses and 0 lengths"),
         (program(ksyms=["here"]), "address that is none"),
         (program(ksyms=["0x0"]), "no address"),
+        (program(func_lens=[1 << 60]), "more than its area"),
+        (program(func_lens=[-1]), "less than no bytes"),
     ],
 )
 def test_programs_that_cannot_be_trusted(data: bytes, why: str) -> None:
