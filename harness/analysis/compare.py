@@ -166,7 +166,7 @@ def _block(
         taints=tuple(
             TrialTaint(build=t.build, seed=t.seed, message=message)
             for t in good
-            for message in t.record.taints
+            for message in t.record.taints or ()
         ),
         verdicts=gather(((t.build, t.record.verdicts) for t in good), present, baseline),
         sites=gather_sites(

@@ -85,7 +85,9 @@ class TrialRecord:
     text_pages: TextPages | None = None  # None: not known, or the record is older
     failure: Failure | None = None
     notes: tuple[str, ...] = ()  # what the reader must know: "run without -a", ...
-    taints: tuple[str, ...] = ()  # warnings of the guest's kernel; the readings stand
+    # Warnings of the guest's kernel; the readings stand. None: not known, as of a trial that failed
+    # and in older runs, which have them among the notes.
+    taints: tuple[str, ...] | None = None
     verdicts: Mapping[str, str] = field(default_factory=dict)  # test -> pass | fail | skip
     started: str = ""  # UTC, ISO 8601
     wall_seconds: float = 0.0

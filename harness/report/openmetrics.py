@@ -110,7 +110,8 @@ class _Run(Collector):
                 del labels["run"]
             _add(ok, labels, float(record.status is TrialStatus.OK), at)
             _add(wall, labels, record.wall_seconds, at)
-            _add(taints, labels, len(record.taints), at)
+            if record.taints is not None:
+                _add(taints, labels, len(record.taints), at)
             for status, count in Counter(r.status.value for r in record.readings).items():
                 _add(counts, {**labels, "status": status}, count, at)
             for reading in record.readings:

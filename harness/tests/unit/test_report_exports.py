@@ -48,11 +48,19 @@ def unknowns(run: LoadedRun) -> int:
     return sum(r.value is None for record in run.records for r in record.readings)
 
 
+def test_taints_that_are_not_known_are_no_zero(run: LoadedRun) -> None:
+    known = tuple(replace(r, taints=("a", "b") if r.readings else None) for r in run.records)
+    said = exports.export(LoadedRun(run.manifest, known, ()), "openmetrics")
+    samples = families_of(said)["execmem_bench_trial_taints"].samples
+    assert [s.value for s in samples] == [2.0] * sum(bool(r.readings) for r in run.records)
+    assert "execmem_bench_trial_taints" not in families_of(exports.export(run, "openmetrics"))
+
+
 def test_openmetrics_is_read_by_the_reference_parser(run: LoadedRun) -> None:
     said = exports.export(run, "openmetrics")
     assert said.endswith("# EOF\n")
     families = families_of(said)
-    own = {"trial_ok", "trial_duration_seconds", "trial_readings", "trial_taints", "run"}
+    own = {"trial_ok", "trial_duration_seconds", "trial_readings", "run"}
     own |= {"reading_unknown", "run_created_seconds"}
     own = {f"execmem_bench_{name}" for name in own}
     assert own <= set(families)
